@@ -1,0 +1,1 @@
+"""What an agent is, what it knows, how it thinks."""

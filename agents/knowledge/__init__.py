@@ -1,0 +1,1 @@
+"""What an organisation knows: articles, their passages, and the search over them."""

@@ -1,0 +1,1 @@
+"""Model backends: the only place that talks to models. Imports none of our models."""

@@ -1,0 +1,1 @@
+"""What was said: accepting, answering, transcripts, tickets."""

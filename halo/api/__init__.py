@@ -1,0 +1,1 @@
+"""What every HTTP endpoint shares: the strict parser, the error body, the request id. Knows no noun."""

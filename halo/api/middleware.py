@@ -1,0 +1,64 @@
+"""The outermost layer: request ids everywhere; under `/api/` and `/health/` every failure is JSON; CORS on the SDK."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from halo.api.exceptions import bare_response
+from halo.ids import uuid7
+
+SDK_PREFIX = "/api/sdk/"
+JSON_PREFIXES = ("/api/", "/health/")
+ALLOW_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Session-Id, X-User-Token"
+)
+EXPOSE_HEADERS = "X-Session-Id, X-Agent-Id, X-Turn-Id, X-Request-Id, Retry-After"
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}\Z")
+
+
+class ApiBoundary:
+    """Wraps all other middleware, so that what they raise leaves in the specified shape too.
+
+    CORS is a constant here, not django-cors-headers: the answer is `*` for everyone, with or without an `Origin`,
+    and must stand on responses that no view made.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request_id = request_id_of(request)
+        request.halo_request_id = request_id  # type: ignore[attr-defined]
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        sdk = request.path_info.startswith(SDK_PREFIX)
+        response: HttpResponseBase
+        if sdk and request.method == "OPTIONS":
+            response = HttpResponse(status=204)
+            response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response["Access-Control-Allow-Headers"] = ALLOW_HEADERS
+            response["Access-Control-Max-Age"] = "86400"
+        else:
+            response = self.get_response(request)
+            if (
+                response.status_code >= 400
+                and request.path_info.startswith(JSON_PREFIXES)
+                and not response.get("Content-Type", "").startswith("application/json")
+            ):
+                response = bare_response(response.status_code, request_id=request_id)
+        response["X-Request-Id"] = request_id
+        if sdk:
+            response["Access-Control-Allow-Origin"] = "*"
+            response["Access-Control-Expose-Headers"] = EXPOSE_HEADERS
+        return response
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """The caller's `X-Request-Id` where it is sane, else a new one."""
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return given if _SANE_ID.match(given) else str(uuid7())

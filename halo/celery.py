@@ -1,0 +1,13 @@
+"""The Celery application; its settings are the `CELERY_*` block of halo/settings.py, its hooks in halo/hooks.py."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "halo.settings")
+
+app = Celery("halo")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

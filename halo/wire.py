@@ -1,0 +1,79 @@
+"""Redis as everyone here uses it: short time-outs, and "away" remembered so that a request pays for it once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from django.conf import settings
+
+AWAY_SECONDS = 2.0
+SOCKET_SECONDS = 0.5
+# A blocking read of 5 s needs a socket that waits a little longer.
+BLOCK_SECONDS = 5.0
+
+_lock = threading.Lock()
+_clients: dict[str, redis.Redis] = {}
+_away_until = 0.0
+
+
+class WireAway(Exception):
+    """Redis did not answer, or is known not to; every caller has a way on without it."""
+
+
+def is_away() -> bool:
+    """Whether Redis failed within the last two seconds in this process."""
+    return time.monotonic() < _away_until
+
+
+def mark_away() -> None:
+    """Remembers that Redis did not answer; limiter, bell, tape and cache all consult it."""
+    global _away_until
+    _away_until = time.monotonic() + AWAY_SECONDS
+
+
+def mark_back() -> None:
+    """Forgets a failure at once (tests; a successful ping)."""
+    global _away_until
+    _away_until = 0.0
+
+
+@contextmanager
+def calling(*, blocking: bool = False) -> Iterator[redis.Redis]:
+    """A client to use inside the block; any Redis failure there becomes WireAway and is remembered."""
+    if is_away():
+        raise WireAway
+    try:
+        yield _client("blocking" if blocking else "short")
+    except redis.exceptions.ResponseError:
+        raise
+    except (redis.exceptions.RedisError, OSError) as error:
+        mark_away()
+        raise WireAway from error
+
+
+def forget_connections() -> None:
+    """Drops the pools; called after a fork, whose child must not share sockets."""
+    with _lock:
+        _clients.clear()
+
+
+def _client(kind: str) -> redis.Redis:
+    client = _clients.get(kind)
+    if client is None:
+        with _lock:
+            client = _clients.get(kind)
+            if client is None:
+                client = _clients[kind] = redis.Redis.from_url(
+                    settings.REDIS_URL,
+                    socket_timeout=SOCKET_SECONDS if kind == "short" else BLOCK_SECONDS + 1.0,
+                    socket_connect_timeout=SOCKET_SECONDS,
+                    # One connection a waiter; the number of waiters is bounded by the web server's threads.
+                    max_connections=4096,
+                    retry=None,
+                    decode_responses=True,
+                )
+    return client

@@ -1,0 +1,1 @@
+"""Who is who on our side: organisations, their people, teams and keys."""

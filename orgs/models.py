@@ -1,0 +1,248 @@
+"""Organisations, the people who work for them, and the keys that open their doors."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Self
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from halo.ids import uuid7
+from orgs.secrets import EncryptedTextField, new_widget_key
+from orgs.tenancy import TenantModel, TenantQuerySet
+
+
+class Organization(models.Model):
+    """A tenant: everything else hangs on one of these."""
+
+    class ModelBackend(models.TextChoices):
+        DEFAULT = "", "The installation's default"
+        OPENAI = "openai", "A model (any OpenAI-compatible endpoint)"
+        EXTRACTIVE = "extractive", "No model: quote the knowledge"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=80, unique=True, help_text="A short name for commands and addresses.")
+    verify_identity = models.BooleanField(
+        "verify identities",
+        default=False,
+        help_text="When on, a request that names a user must prove it with a signed token, or it is refused.",
+    )
+    guidance = models.TextField(
+        blank=True, help_text="Shown to every agent of the organisation, always, before its own instructions."
+    )
+    model_backend = models.CharField(max_length=20, choices=ModelBackend.choices, blank=True, default="")
+    model_base_url = models.URLField(
+        "model address",
+        max_length=500,
+        blank=True,
+        help_text="Base URL of an OpenAI-compatible API. Changing it clears the stored key.",
+    )
+    model_api_key = EncryptedTextField("model key", blank=True, default="")
+    model_name = models.CharField("model", max_length=200, blank=True)
+    # SECURITY: set only where a superuser entered the address; others must be public (agents.llm.door).
+    model_url_trusted = models.BooleanField(default=False, editable=False)
+    key_rate_limit = models.PositiveIntegerField(
+        "requests a minute per key",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
+        help_text="Empty: the installation's default.",
+    )
+    retain_messages_months = models.PositiveSmallIntegerField(
+        "keep messages (months)", default=24, validators=[MinValueValidator(1), MaxValueValidator(240)]
+    )
+    retain_traces_days = models.PositiveSmallIntegerField(
+        "keep traces (days)", default=90, validators=[MinValueValidator(1), MaxValueValidator(3650)]
+    )
+    retain_events_days = models.PositiveSmallIntegerField(
+        "keep events (days)", default=30, validators=[MinValueValidator(1), MaxValueValidator(3650)]
+    )
+    # Bumped by triggers on whatever the chat path caches, so that one select per request invalidates exactly.
+    config_version = models.BigIntegerField(default=1, editable=False)
+    ticket_counter = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "organisation"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes people; an e-mail address is the login, compared without regard to case."""
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email__iexact=username or "")
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = User(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person on our side: a teammate of organisations, or a superuser who runs the installation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField("e-mail", max_length=254)
+    name = models.CharField(max_length=200, blank=True)
+    is_staff = models.BooleanField("may log in here", default=True)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    objects = UserManager()
+
+    class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class Membership(TenantModel):
+    """What a person may do in one organisation."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        ADMIN = "admin", "Admin"
+        SUPPORT = "support", "Support"
+        ANALYST = "analyst", "Analyst"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "member"
+        constraints = [models.UniqueConstraint(fields=["org", "user"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.get_role_display()})"
+
+
+class Team(TenantModel):
+    """People who take tickets together."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=100)
+    email = models.EmailField("e-mail for new tickets", blank=True)
+    members = models.ManyToManyField(User, blank=True, related_name="teams")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("org", Lower("name"), name="team_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExpiringQuerySet(TenantQuerySet):
+    """Keys and secrets that can be revoked or run out."""
+
+    def active(self, *, now: dt.datetime) -> Self:
+        """Neither revoked nor past their grace time."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+
+class WidgetKey(TenantModel):
+    """A publishable key: names the organisation, and gives read access to nothing but its bearer's own session."""
+
+    label = models.CharField(max_length=100, help_text="Where this key is used, for example “Website”.")
+    value = models.CharField("key", max_length=100, unique=True, default=new_widget_key, editable=False)
+    origins = models.JSONField(
+        "allowed origins",
+        default=list,
+        blank=True,
+        help_text='A list such as ["https://www.example.com"]; empty: every origin.',
+    )
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ExpiringQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.label
+
+    def is_active(self, *, now: dt.datetime) -> bool:
+        """Whether requests with this key are let in."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class IdentitySecret(TenantModel):
+    """A secret that the organisation's server signs identity tokens with; at most two are active."""
+
+    label = models.CharField(max_length=100, blank=True)
+    secret = EncryptedTextField(editable=False)
+    hint = models.CharField(max_length=20, editable=False, help_text="The last characters, to tell secrets apart.")
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ExpiringQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.label or f"…{self.hint}"
+
+    def is_active(self, *, now: dt.datetime) -> bool:
+        """Whether tokens signed with this secret are accepted."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class AuditEntry(models.Model):
+    """Who did what, when and from where; append-only by a trigger in the database.
+
+    `org` is empty only for what happened outside every organisation, such as a failed login.
+    """
+
+    org = models.ForeignKey(Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    actor = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    actor_label = models.CharField(max_length=254, blank=True, help_text="Who it was, also after the account is gone.")
+    action = models.CharField(max_length=60)
+    target_type = models.CharField(max_length=60, blank=True)
+    target_id = models.CharField(max_length=64, blank=True)
+    target_label = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["org", "-created_at"], name="audit_org_created")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target_label}".strip()
+
+
+class Canary(models.Model):
+    """One row, encrypted with the first key ring; if it does not open, the keys are wrong and nothing starts."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    word = EncryptedTextField(default="canary")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="canary_is_alone")]
+
+    def __str__(self) -> str:
+        return "canary"

@@ -1,0 +1,1 @@
+"""Who is on the site: end users, companies, sessions and what they did."""
