@@ -105,6 +105,8 @@ class Turn(TenantModel):
         HUMAN = "human", "Left to a teammate"
         APOLOGY = "apology", "Apologised"
 
+    IN_FLIGHT = (Status.QUEUED, Status.RUNNING)
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="turns")
     seq = models.BigIntegerField()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 from django.db import connections
 
-from conversations import processes
+from conversations import leaving, processes
 from halo import wire
+from orgs import services
+
+# Celery waits for its threads for as long as their models take; by then their turns belong to others.
+LAST_WORDS_SECONDS = 0.5
 
 
 def web_started() -> None:
     """A gunicorn worker: it may answer turns itself while Redis is away, so it announces its process too."""
     wire.forget_connections()
+    services.check_keys()
     processes.start()
 
 
@@ -25,8 +33,21 @@ def keep_django_logging(**_: object) -> None:
 @worker_init.connect
 def worker_started(sender: Any = None, **_: object) -> None:
     """A Celery worker; only one that takes turns announces its process."""
+    services.check_keys()
     if "llm" in sender.app.amqp.queues.consume_from:
         processes.start()
+
+
+@worker_shutting_down.connect
+def worker_leaves(**_: object) -> None:
+    """SIGTERM: turns are finished within their grace or returned to the queue, and then the process is gone."""
+
+    def leave() -> None:
+        if leaving.leave():
+            time.sleep(LAST_WORDS_SECONDS)
+            os._exit(0)
+
+    threading.Thread(target=leave, name="halo-leaving", daemon=True).start()
 
 
 @worker_process_init.connect

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 import environ
 import structlog
 
 from halo.embedded import ensure_secrets, locate
+
+# Lets `ModelAdmin[Agent]` and the like be written for the type checker.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -126,7 +130,6 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
-STATIC_ROOT = HALO_DATA_DIR / "static"
 # Served from the packages themselves, so that nothing has to be collected before a first start.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -148,6 +151,9 @@ DATABASES["default"] |= {
         "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c statement_timeout=15s",
     },
 }
+
+# Where DATABASE_URL leads through a pooler that shares sessions, the process locks need an address that does not.
+HALO_LOCK_DATABASE_URL = env.str("HALO_LOCK_DATABASE_URL", default="")
 
 # --- Redis and Celery ------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
@@ -232,13 +238,16 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 HALO_RATE_LIMITS = env.str("HALO_RATE_LIMITS", default="session=20,visitor=30,new=30,key=600")
 
 # --- Models ----------------------------------------------------------------------------------------------------------
-HALO_MODEL_BACKENDS = {
-    "openai": {"CLASS": "agents.llm.openai_backend.OpenAIBackend", "OPTIONS": {}},
-    "extractive": {"CLASS": "agents.llm.extractive.ExtractiveBackend", "OPTIONS": {}},
-}
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 HALO_MODEL = env.str("HALO_MODEL", default="")
+HALO_MODEL_BACKENDS = {
+    "openai": {
+        "CLASS": "agents.llm.openai_backend.OpenAIBackend",
+        "OPTIONS": {"base_url": OPENAI_BASE_URL, "api_key": OPENAI_API_KEY, "model": HALO_MODEL},
+    },
+    "extractive": {"CLASS": "agents.llm.extractive.ExtractiveBackend", "OPTIONS": {}},
+}
 # Hosts that an organisation's own model endpoint may have although they are private (Ollama, vLLM).
 HALO_MODEL_HOSTS = env.list("HALO_MODEL_HOSTS", default=[])
 

@@ -7,15 +7,17 @@ in the order in which requests arrive. `python tests/fake_model.py --port N --de
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 429: "Too Many Requests", 500: "Error"}
@@ -38,8 +40,10 @@ class Reply:
     usage: bool = True  # sent only where the request asked for it
     cut_after: int | None = None  # drop the connection (reset) after this many deltas; 0: right after the headers
     silent: bool = False  # accept the request and never answer
+    then_hang: bool = False  # send every event and never end the stream
+    hang_up: bool = False  # close the connection after the answer, unannounced
     body: bytes | None = None  # this instead of a completion, as `content_type`
-    content_type: str | None = None
+    content_type: str | None = None  # None: as is fit
     drip: float = 0.0  # seconds between two bytes, of headers and body alike; or
     drip_body: float = 0.0  # of the body only
     whole: bool = False  # one JSON answer, whatever `stream` says
@@ -57,7 +61,7 @@ class Received:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        return list(self.body["messages"])
+        return list(self.body.get("messages", []))
 
 
 Script = Reply | Callable[[Received], Reply | None]
@@ -66,7 +70,14 @@ Script = Reply | Callable[[Received], Reply | None]
 class FakeModel:
     """The server; threaded, HTTP/1.1 with keep-alive. `default` answers when the script is used up."""
 
-    def __init__(self, *, port: int = 0, delay: float = 0.0, default: Reply | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        delay: float = 0.0,
+        default: Reply | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.default = default or Reply(delay=delay)
         self.requests: list[Received] = []
         self.connections = 0
@@ -77,7 +88,11 @@ class FakeModel:
         self._server.model = self
         self.port: int = self._server.server_address[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        if tls:
+            # The handshake is left to the connection's own thread, which makes it with its first read.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            self.base_url = f"https://localhost:{self.port}/v1"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -117,7 +132,7 @@ class FakeModel:
                     self._script.popleft()
         reply = step if isinstance(step, Reply) else step(request) or self.default
         if reply.refuse and reply.refuse not in request.body:
-            return self.default
+            return replace(reply, refuse="")
         return reply
 
     def pause(self, seconds: float | None) -> None:
@@ -157,7 +172,7 @@ class _Connection(socketserver.StreamRequestHandler):
             name, _, value = header.partition(b":")
             headers[name.decode().lower()] = value.strip().decode()
         raw = self.rfile.read(int(headers.get("content-length", 0)))
-        return Received(line[1].decode(), headers, json.loads(raw) if raw else None, time.monotonic())
+        return Received(line[1].decode(), headers, json.loads(raw) if raw else {}, time.monotonic())
 
     def _answer(self, request: Received) -> bool:
         """Whether the connection is kept."""
@@ -166,7 +181,7 @@ class _Connection(socketserver.StreamRequestHandler):
         if reply.silent:
             model.pause(None)
         model.pause(reply.delay)
-        body, kind, status = reply.body, reply.content_type or "application/json", reply.status
+        body, status = reply.body, reply.status
         if reply.refuse:
             status, body = 400, _error(f"Unrecognized request argument supplied: {reply.refuse}")
         elif body is None and status != 200:
@@ -175,17 +190,13 @@ class _Connection(socketserver.StreamRequestHandler):
             body = _json(_completion(reply, request))
         if body is None:
             return self._stream(reply, request)
-        head = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", f"Content-Type: {kind}"]
-        head += [f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in reply.headers.items())]
-        self._write("\r\n".join([*head, "", ""]).encode(), reply.drip)
+        kind = "text/event-stream" if body.startswith(b"data:") else "application/json"
+        self._head(status, {"Content-Type": kind, "Content-Length": str(len(body))}, reply)
         self._write(body, reply.drip or reply.drip_body)
-        return True
+        return not reply.hang_up
 
     def _stream(self, reply: Reply, request: Received) -> bool:
-        kind = reply.content_type or "text/event-stream"
-        head = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", "Transfer-Encoding: chunked"]
-        head += [f"{name}: {value}" for name, value in reply.headers.items()]
-        self._write("\r\n".join([*head, "", ""]).encode(), reply.drip)
+        self._head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}, reply)
         self.server.model.pause(reply.first_delay)
         for number, event in enumerate(_events(reply, request)):
             if reply.cut_after is not None and number >= reply.cut_after:
@@ -197,8 +208,15 @@ class _Connection(socketserver.StreamRequestHandler):
                 self.server.model.pause(reply.chunk_delay)
             line = b"data: " + event + b"\n\n"
             self._write(b"%x\r\n%b\r\n" % (len(line), line), reply.drip or reply.drip_body)
+        if reply.then_hang:
+            self.server.model.pause(None)
         self._write(b"0\r\n\r\n", 0)
-        return True
+        return not reply.hang_up
+
+    def _head(self, status: int, headers: dict[str, str], reply: Reply) -> None:
+        headers = headers | ({"Content-Type": reply.content_type} if reply.content_type else {}) | reply.headers
+        lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", *(f"{k}: {v}" for k, v in headers.items())]
+        self._write("\r\n".join([*lines, "", ""]).encode(), reply.drip)
 
     def _write(self, data: bytes, drip: float) -> None:
         if not drip:
@@ -227,7 +245,7 @@ def _pieces(reply: Reply, request: Received) -> list[str]:
 
 
 def _last_words(request: Received) -> str:
-    for message in reversed(request.body.get("messages", [])):
+    for message in reversed(request.messages):
         if message.get("role") == "user":
             content = message["content"]
             if isinstance(content, str):
@@ -261,9 +279,9 @@ def _usage(reply: Reply, request: Received) -> dict[str, int]:
 
 
 def _completion(reply: Reply, request: Received) -> dict[str, Any]:
-    message = {"role": "assistant", "content": "".join(_pieces(reply, request)) or None}
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(_pieces(reply, request)) or None}
     if reply.tool_calls:
-        message |= {"tool_calls": _calls(reply)}
+        message["tool_calls"] = _calls(reply)
     choice = {"index": 0, "message": message, "finish_reason": _finish(reply)}
     return {
         "id": "chatcmpl-fake",
@@ -291,8 +309,8 @@ def _events(reply: Reply, request: Received) -> Iterator[bytes]:
         yield event(first | {"tool_calls": [call | {"function": function | {"arguments": ""}}]})
         first = {}
         for at in range(0, len(arguments), 400):
-            piece = {"index": call["index"], "function": {"arguments": arguments[at : at + 400]}}
-            yield event({"tool_calls": [piece]})
+            part = {"index": call["index"], "function": {"arguments": arguments[at : at + 400]}}
+            yield event({"tool_calls": [part]})
     if (finish := _finish(reply)) is not None:
         yield event(first, finish)
     if reply.usage and (request.body.get("stream_options") or {}).get("include_usage"):
@@ -309,10 +327,8 @@ def main() -> None:
     options = parser.parse_args()
     with FakeModel(port=options.port, default=Reply(text=options.text, delay=options.delay)) as model:
         print(model.base_url, flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

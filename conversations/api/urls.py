@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from conversations.api.views import ChatView
+
+urlpatterns = [path("chat", ChatView.as_view(), name="sdk-chat")]

@@ -35,7 +35,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise InvalidRequest("The body is not valid JSON.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    _check_depth(value)
+    check_depth(value)
     return value
 
 
@@ -88,7 +88,8 @@ def _int(literal: str) -> int:
     return number
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any) -> None:
+    """Refuses what is nested more than 20 levels deep, the outermost object counted as the first."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         level = [

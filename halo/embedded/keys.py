@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,12 +21,12 @@ NAMES = ("HALO_SECRET_KEY", "HALO_ENCRYPTION_KEYS")
 def ensure_secrets(data_dir: Path) -> dict[str, str]:
     """The secrets kept in `data_dir`, made at the first call; processes that call at once get the same ones."""
     path = data_dir / "secrets.json"
-    if not path.exists():
-        make_private(data_dir)
-        with _locked(data_dir):
-            if not path.exists():
-                _write(path, {NAMES[0]: secrets.token_urlsafe(50), NAMES[1]: _fernet_key()})
     try:
+        if not path.exists():
+            make_private(data_dir)
+            with _locked(data_dir):
+                if not path.exists():
+                    _write(path, {NAMES[0]: secrets.token_urlsafe(50), NAMES[1]: _fernet_key()})
         kept = json.loads(path.read_text())
         return {name: str(kept[name]) for name in NAMES}
     except PermissionError as error:
@@ -42,7 +43,7 @@ def replace_secrets(data_dir: Path, values: Mapping[str, str]) -> None:
     make_private(data_dir)
     with _locked(data_dir):
         if path.exists():
-            os.replace(path, path.with_name("secrets.json.before-restore"))
+            shutil.copy2(path, path.with_name("secrets.json.before-restore"))
         _write(path, {name: values[name] for name in NAMES})
 
 

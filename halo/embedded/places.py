@@ -38,7 +38,7 @@ def locate(data_dir: Path) -> Endpoints:
     home = servers_home(data_dir)
     sockets = home / "run"
     if len(os.fsencode(sockets)) > LONGEST_SOCKET_FOLDER:
-        sockets = Path("/tmp") / f"halo-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
+        sockets = Path("/tmp") / f"halo-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"  # noqa: S108
         # SECURITY: anyone may create a folder in /tmp; only the owner of the data is believed to serve it.
         if home.exists() and os.path.lexists(sockets) and sockets.lstat().st_uid != home.stat().st_uid:
             raise EmbeddedError(f"{sockets} belongs to another user. Remove it, or use a shorter data folder path.")

@@ -1,0 +1,100 @@
+"""How an agent thinks: one round with its model. Returns data and touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import tools
+from agents.llm.base import Backend, Excerpt, ModelRequest, ToolRequest, Usage
+from agents.llm.calls import call
+from agents.models import AgentConfig
+from agents.prompts.layers import Briefing, dialogue, system_text
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """A tool call of an earlier round with what came of it."""
+
+    id: str
+    name: str
+    arguments: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """An earlier round of the same turn: what the model said, and its calls with their results."""
+
+    said: str
+    calls: tuple[CallResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What one round brought: tool requests to perform before the next round, or the answer."""
+
+    text: str
+    tool_requests: list[ToolRequest]
+    model: str
+    usage: Usage
+    prompt: list[dict[str, Any]] = field(default_factory=list)
+
+
+def think(
+    *,
+    backend: Backend,
+    config: AgentConfig,
+    briefing: Briefing,
+    excerpts: Sequence[Excerpt],
+    rounds: Sequence[Round],
+    deadline: float,
+    on_text: Callable[[str], None] | None = None,
+) -> Thought:
+    """Asks the model for the next round; after the last one allowed it is given no tools, so that it answers.
+
+    `deadline` is a time.monotonic() value. Raises agents.llm.base.ModelError.
+    """
+    offered = list(tools.ALL.values()) if len(rounds) < tools.MAX_ROUNDS else []
+    abilities = [f"{tool.name}: {tool.description}" for tool in tools.ALL.values()]
+    messages: list[dict[str, Any]] = [
+        {
+            "role": "system",
+            "content": system_text(config=config, briefing=briefing, excerpts=excerpts, tools=abilities),
+        },
+        *dialogue(briefing),
+    ]
+    for earlier in rounds:
+        messages += _replayed(earlier)
+    reply = call(
+        backend,
+        ModelRequest(
+            messages=messages,
+            tools=offered,
+            question=briefing.message.text,
+            excerpts=list(excerpts),
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+        ),
+        deadline=deadline,
+        on_text=on_text,
+    )
+    return Thought(
+        text=reply.text,
+        tool_requests=reply.tool_requests if offered else [],
+        model=reply.model,
+        usage=reply.usage,
+        prompt=messages,
+    )
+
+
+def _replayed(earlier: Round) -> list[dict[str, Any]]:
+    asked = [
+        {"id": done.id, "type": "function", "function": {"name": done.name, "arguments": done.arguments}}
+        for done in earlier.calls
+    ]
+    return [
+        {"role": "assistant", "content": earlier.said or None, "tool_calls": asked},
+        *({"role": "tool", "tool_call_id": done.id, "content": done.result} for done in earlier.calls),
+    ]

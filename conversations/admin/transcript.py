@@ -1,0 +1,99 @@
+"""A conversation as staff read it: messages in order, each turn with what is known about its answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from conversations.admin.markdown import link, render
+from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+
+PAGE = 100
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message as it is shown."""
+
+    message: Message
+    html: SafeString | None
+    images: list[MessageImage]
+    citations: list[dict[str, Any]]
+    # Set on the message that ends a turn's part of the page: the facts are shown under it.
+    turn: Turn | None = None
+    calls: list[ToolCall] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A page of entries, oldest first; `earlier` is the seq to read on from, if there is more above."""
+
+    entries: list[Entry]
+    tickets: list[Ticket]
+    earlier: int | None
+
+
+def read(conversation: Conversation, *, before: int | None = None) -> Transcript:
+    """The last messages of `conversation` (those before the seq `before`) with all that belongs to them."""
+    org = conversation.org_id
+    newest = Message.objects.for_org(org).filter(conversation=conversation).select_related("person")
+    if before is not None:
+        newest = newest.filter(seq__lt=before)
+    found = list(newest.order_by("-seq", "-part", "-id")[: PAGE + 1])
+    # A message and its reply have one seq, and stay together.
+    earlier = found[PAGE - 1].seq if len(found) > PAGE else None
+    messages = sorted(
+        (message for message in found if earlier is None or message.seq >= earlier),
+        key=lambda message: (message.seq, message.part, message.id),
+    )
+    images = _images(org, [message.pk for message in messages if message.image_count])
+    turns = {
+        turn.pk: turn
+        for turn in Turn.objects.for_org(org)
+        .filter(pk__in={message.turn_id for message in messages if message.turn_id})
+        .select_related("agent_version", "routing_rule", "merged_into")
+    }
+    calls: dict[uuid.UUID, list[ToolCall]] = defaultdict(list)
+    for call in ToolCall.objects.for_org(org).filter(turn__in=turns).order_by("turn_id", "step"):
+        calls[call.turn_id].append(call)
+    last_of_turn = {message.turn_id: message.pk for message in messages if message.turn_id}
+    entries = []
+    for message in messages:
+        ends = message.turn_id is not None and last_of_turn[message.turn_id] == message.pk
+        entries.append(
+            Entry(
+                message=message,
+                html=render(message.text) if message.author == Message.Author.AGENT else None,
+                images=images[message.pk],
+                citations=_citations(message),
+                turn=turns.get(message.turn_id) if ends and message.turn_id else None,
+                calls=calls[message.turn_id] if ends and message.turn_id else [],
+            )
+        )
+    tickets = Ticket.objects.for_org(org).filter(conversation=conversation).select_related("team").order_by("number")
+    return Transcript(entries=entries, tickets=list(tickets), earlier=earlier)
+
+
+def _images(org: uuid.UUID, messages: list[uuid.UUID]) -> dict[uuid.UUID, list[MessageImage]]:
+    images: dict[uuid.UUID, list[MessageImage]] = defaultdict(list)
+    if messages:
+        found = MessageImage.objects.for_org(org).filter(message__in=messages).defer("data")
+        for image in found.order_by("message_id", "position"):
+            images[image.message_id].append(image)
+    return images
+
+
+def _citations(message: Message) -> list[dict[str, Any]]:
+    return [
+        {
+            "n": citation.get("n"),
+            "quote": citation.get("quote", ""),
+            "source": link(str(citation.get("url") or ""), str(citation.get("title") or citation.get("article_id"))),
+        }
+        for citation in message.citations
+        if isinstance(citation, dict)
+    ]

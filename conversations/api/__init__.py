@@ -1,0 +1,1 @@
+"""The chat endpoint: parse, one call, render."""

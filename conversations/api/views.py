@@ -1,0 +1,51 @@
+"""The chat endpoint."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from conversations import idempotency, services, waiting
+from conversations.api.serializers import ChatResponseSerializer, ChatSerializer, read_chat_request
+from halo.api.addresses import client_address
+from halo.api.schema import errors
+from orgs.authentication import WidgetKeyAuthentication
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="16 to 255 random printable characters. The same key and body is the same turn, for 24 hours.",
+)
+
+
+class ChatView(APIView):
+    """A visitor's message in, the agent's answer out."""
+
+    authentication_classes = [WidgetKeyAuthentication]
+
+    @extend_schema(
+        operation_id="chat",
+        summary="Send a message and wait for the answer",
+        parameters=[IDEMPOTENCY_KEY],
+        request=ChatSerializer,
+        responses={200: ChatResponseSerializer, **errors(400, 401, 403, 404, 409, 413, 415, 429, 503, 504)},
+        tags=["chat"],
+    )
+    def post(self, request: Request) -> Response:
+        access = request.auth
+        chat = read_chat_request(request.data)
+        key = idempotency.check_shape(request.headers.get("Idempotency-Key", ""))
+        accepted = services.accept(
+            org=access.org,
+            key_id=access.key_id,
+            request=chat,
+            idempotency_key=key,
+            address=client_address(request._request),
+            request_id=request._request.halo_request_id,  # type: ignore[attr-defined]
+            now=timezone.now(),
+        )
+        return Response(waiting.wait_for(accepted.turn_id, org=access.org, fresh=accepted.fresh))

@@ -1,0 +1,72 @@
+"""Retention, enforced hourly: what an organisation no longer wants kept is deleted, in small steps."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from conversations.models import (
+    Conversation,
+    IdempotencyKey,
+    Message,
+    OutboxItem,
+    Ticket,
+    ToolCall,
+    Turn,
+    TurnTrace,
+)
+from orgs.models import Organization
+from sessions.models import ChatSession, Event
+
+BATCH = 500
+# A month as retention counts it.
+MONTH = dt.timedelta(days=30)
+OUTBOX_KEPT = dt.timedelta(days=30)
+
+
+def run(*, now: dt.datetime | None = None) -> dict[str, int]:
+    """Deletes what is past its retention in every organisation; returns how many rows of each kind."""
+    now = now or timezone.now()
+    removed: dict[str, int] = {"keys": 0, "events": 0, "traces": 0, "conversations": 0, "outbox": 0}
+    removed["keys"] = _delete(IdempotencyKey.objects.filter(expires_at__lte=now))
+    removed["outbox"] = _delete(OutboxItem.objects.filter(done_at__lte=now - OUTBOX_KEPT))
+    for org in Organization.objects.all():
+        events_before = now - dt.timedelta(days=org.retain_events_days)
+        traces_before = now - dt.timedelta(days=org.retain_traces_days)
+        removed["events"] += _delete(Event.objects.for_org(org).filter(created_at__lt=events_before))
+        removed["traces"] += _delete(TurnTrace.objects.for_org(org).filter(created_at__lt=traces_before))
+        removed["conversations"] += _forget_conversations(org, before=now - MONTH * org.retain_messages_months)
+    return removed
+
+
+def _delete(rows: models.QuerySet[models.Model]) -> int:
+    removed = 0
+    while keys := list(rows.values_list("pk", flat=True)[:BATCH]):
+        removed += rows.model._default_manager.filter(pk__in=keys).delete()[0]
+    return removed
+
+
+def _forget_conversations(org: Organization, *, before: dt.datetime) -> int:
+    """Removes whole conversations whose last word is older than `before`, with their sessions."""
+    removed = 0
+    old = Conversation.objects.for_org(org).filter(last_message_at__lt=before)
+    while rows := list(old.values_list("pk", "session_id")[:BATCH]):
+        conversations = [row[0] for row in rows]
+        sessions = [row[1] for row in rows]
+        with transaction.atomic():
+            turns = Turn.objects.for_org(org).filter(conversation__in=conversations)
+            Ticket.objects.for_org(org).filter(conversation__in=conversations).update(
+                conversation=None, turn=None, session=None
+            )
+            ToolCall.objects.for_org(org).filter(turn__in=turns).delete()
+            TurnTrace.objects.for_org(org).filter(turn__in=turns).delete()
+            IdempotencyKey.objects.for_org(org).filter(turn__in=turns).delete()
+            Message.objects.for_org(org).filter(conversation__in=conversations).delete()
+            turns.update(merged_into=None)
+            turns.delete()
+            Conversation.objects.for_org(org).filter(pk__in=conversations).delete()
+            ChatSession.objects.for_org(org).filter(pk__in=sessions).delete()
+        removed += len(rows)
+    return removed

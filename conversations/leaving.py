@@ -1,0 +1,55 @@
+"""How an answering process leaves: it claims nothing more, gives its turns a moment, and returns the rest."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+
+import structlog
+from django.db import DatabaseError
+
+from conversations import bell, processes, turns
+from conversations.turns import Claim
+from halo.db import release_connection
+
+log = structlog.get_logger(__name__)
+GRACE_SECONDS = 5.0
+
+_lock = threading.Lock()
+_in_hand: dict[uuid.UUID, Claim] = {}
+
+
+def took(held: Claim) -> None:
+    """Notes a claim of this process, until `put_down`."""
+    with _lock:
+        _in_hand[held.turn_id] = held
+
+
+def put_down(held: Claim) -> None:
+    """The attempt is over, however it ended."""
+    with _lock:
+        _in_hand.pop(held.turn_id, None)
+
+
+def leave(*, grace_seconds: float = GRACE_SECONDS) -> int:
+    """Stops claiming, waits for what is in hand, and returns the rest to the queue at no cost; how many those were."""
+    processes.stop_claiming()
+    ends_at = time.monotonic() + grace_seconds
+    while _in_hand and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    with _lock:
+        rest = list(_in_hand.values())
+    returned = 0
+    for held in rest:
+        try:
+            if turns.give_back(held):
+                bell.ring(held.turn_id)
+                returned += 1
+        except DatabaseError:
+            # The lock dies with this process, so the sweep finds the turn.
+            log.warning("turn_not_returned", turn_id=str(held.turn_id))
+    release_connection()
+    if rest:
+        log.info("turns_returned", count=returned)
+    return len(rest)

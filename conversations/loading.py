@@ -1,0 +1,118 @@
+"""Reading all that an answer needs, before any model is asked; afterwards no connection is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents import catalog
+from agents.models import AgentConfig
+from agents.prompts.layers import TRANSCRIPT_MESSAGES, Briefing, Image, Line
+from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.turns import Claim
+from sessions import profile
+from sessions.models import Company, EndUser
+
+TICKETS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A claimed turn with everything its answer is made from."""
+
+    turn: Turn
+    config: AgentConfig
+    briefing: Briefing
+    recorded_calls: list[ToolCall]
+
+
+def read(held: Claim) -> Reading:
+    """What the turn's agent is told: transcript up to its own message, people, context."""
+    turn = (
+        Turn.objects.for_org(held.org_id)
+        .select_related("org", "conversation__session", "agent_version__agent")
+        .get(pk=held.turn_id)
+    )
+    snapshot = turn.snapshot
+    end_user = _end_user(turn)
+    company = _company(turn)
+    known = profile.merge(
+        end_user=end_user,
+        company=company,
+        custom_fields=snapshot.get("custom_fields", {}),
+        claims=snapshot.get("claims", {}),
+        context=snapshot.get("context", {}),
+    )
+    *earlier, message = _transcript(turn)
+    briefing = Briefing(
+        message=message,
+        mode=turn.mode,
+        organization=turn.org.name,
+        guidance=turn.org.guidance,
+        transcript=earlier,
+        told_history=[Line(line["role"], line["text"]) for line in snapshot.get("conversation_history", ())],
+        verified=turn.verified,
+        traits=known.traits,
+        company_name=known.company_name,
+        company_traits=known.company_traits,
+        tickets=_tickets(turn, end_user),
+        context=known.context,
+        behaviour=snapshot.get("behavior_context", ""),
+    )
+    # Only a later attempt finds calls of an earlier one.
+    recorded = list(ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")) if turn.attempt > 1 else []
+    return Reading(
+        turn=turn, config=catalog.config_of(turn.agent_version_id), briefing=briefing, recorded_calls=recorded
+    )
+
+
+def _end_user(turn: Turn) -> EndUser | None:
+    pk = turn.snapshot.get("end_user")
+    return EndUser.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
+
+
+def _company(turn: Turn) -> Company | None:
+    pk = turn.snapshot.get("company")
+    return Company.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
+
+
+def _transcript(turn: Turn) -> list[Line]:
+    """The conversation up to the turn's own message, which comes last."""
+    rows = list(
+        Message.objects.for_org(turn.org_id)
+        .filter(conversation_id=turn.conversation_id, seq__lte=turn.seq)
+        .only("id", "author", "text", "image_count")
+        .order_by("-seq", "-part")[: TRANSCRIPT_MESSAGES + 1]
+    )[::-1]
+    images = _images([row for row in rows if row.image_count])
+    return [_line(row, images.get(row.pk, ())) for row in rows]
+
+
+def _line(row: Message, images: tuple[Image, ...] | list[Image]) -> Line:
+    role = "user" if row.author == Message.Author.VISITOR else "assistant"
+    by = {Message.Author.TEAMMATE: "Teammate", Message.Author.SYSTEM: "Automatic message"}.get(
+        Message.Author(row.author), ""
+    )
+    return Line(role=role, text=row.text, images=tuple(images), by=by)
+
+
+def _images(messages: list[Message]) -> dict[object, list[Image]]:
+    found: dict[object, list[Image]] = {}
+    if messages:
+        rows = MessageImage.objects.filter(org=messages[0].org_id, message__in=messages).order_by("message", "position")
+        for row in rows:
+            found.setdefault(row.message_id, []).append(
+                Image(url=row.url, media_type=row.media_type, data=bytes(row.data or b""))
+            )
+    return found
+
+
+def _tickets(turn: Turn, end_user: EndUser | None) -> list[str]:
+    # SECURITY: tickets and earlier conversations are for verified users only.
+    if end_user is None or not turn.verified:
+        return []
+    rows = (
+        Ticket.objects.for_org(turn.org_id)
+        .filter(session__end_user=end_user)
+        .order_by("-created_at")[:TICKETS_SHOWN]
+    )
+    return [f"#{row.number} ({row.get_status_display()}, {row.created_at:%Y-%m-%d}): {row.subject}" for row in rows]

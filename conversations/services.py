@@ -1,0 +1,358 @@
+"""Accepting a message: everything that must be true before the client may rely on it, in one transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from agents import catalog, routing
+from agents.catalog import AgentCard
+from agents.models import AgentVersion
+from conversations import bell, idempotency, tickets, turns
+from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Turn
+from conversations.recording import Reply, settle
+from conversations.requests import ChatRequest
+from halo.ids import uuid7
+from orgs import throttling
+from orgs.models import Organization
+from sessions import profile, visitors
+from sessions.identity import Identity, identify
+from sessions.models import ChatSession
+from sessions.visitors import Visit
+
+# One statement takes the next seq, locks the row until commit, and keeps the summary.
+_NEXT_SEQ = """
+UPDATE conversations_conversation
+   SET seq = seq + 1, message_count = message_count + 1, last_message_at = now(), agent_id = %(agent)s,
+       has_images = has_images OR %(images)s, verified = verified OR %(verified)s
+ WHERE session_id = %(session)s AND org_id = %(org)s
+RETURNING id, seq, taken_over_by_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A turn that the client may wait for; `fresh` where this request has just put it into the queue."""
+
+    turn_id: uuid.UUID
+    fresh: bool
+
+
+class _TwinWasFirst(Exception):
+    """Another request with the same key committed while this one was on its way in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """One request with all that is known about it before the transaction."""
+
+    org: Organization
+    identity: Identity
+    agent: AgentCard
+    request: ChatRequest
+    key: str
+    request_id: str
+    now: dt.datetime
+
+
+def accept(
+    *,
+    org: Organization,
+    key_id: int,
+    request: ChatRequest,
+    idempotency_key: str,
+    address: str,
+    request_id: str,
+    now: dt.datetime,
+) -> Accepted:
+    """Stores the message and its turn, or finds the turn that the key stands for; rings where there is work.
+
+    Checks in the order 403, 404, 409, 429 (chat-api.md, *Errors*); raises halo.errors.HaloError.
+    """
+    identity = identify(org=org, user_id=request.user_id, token=request.user_token, now=now)
+    agent = catalog.choose(org, request.agent_id)
+    arrival = _Arrival(org, identity, agent, request, idempotency_key, request_id, now)
+    known = _find(arrival)
+    for_key = throttling.bucket("key", str(key_id), override=org.key_rate_limit)
+    if known is not None and not _is_failed(org, known):
+        # Replays and joins count against the key's limit only.
+        throttling.take([for_key])
+        return Accepted(known, fresh=False)
+    _take_limits(arrival, for_key, address=address)
+    # A session that cannot be continued is found out inside the transaction; its limit is network, so outside.
+    may_start = not request.session_id
+    try:
+        try:
+            return _accept(arrival, known, may_start=may_start)
+        except visitors.NewSessionNeeded:
+            throttling.take([throttling.bucket("new", f"{org.pk}:{address}")])
+            return _accept(arrival, known, may_start=True)
+    except _TwinWasFirst:
+        joined = _find(arrival)
+        # Expired in the same instant: treating it as unavailable lets the client's retry sort it out.
+        if joined is None:
+            raise idempotency.Mismatch from None
+        return Accepted(joined, fresh=False)
+
+
+def _find(arrival: _Arrival) -> uuid.UUID | None:
+    if not arrival.key:
+        return None
+    return idempotency.find(
+        org=arrival.org,
+        scope=arrival.identity.scope,
+        key=arrival.key,
+        body_hash=arrival.request.body_hash,
+    )
+
+
+def _is_failed(org: Organization, turn_id: uuid.UUID) -> bool:
+    return Turn.objects.for_org(org).filter(pk=turn_id, status=Turn.Status.FAILED).exists()
+
+
+def _take_limits(arrival: _Arrival, for_key: throttling.Bucket | None, *, address: str) -> None:
+    org, request = arrival.org, arrival.request
+    visitor = f"user:{arrival.identity.user_id}" if arrival.identity.user_id else f"address:{address}"
+    starting = not request.session_id
+    throttling.take(
+        [
+            for_key,
+            throttling.bucket("visitor", idempotency.hashed(f"{org.pk}:{visitor}")),
+            throttling.bucket("new", f"{org.pk}:{address}") if starting else None,
+            None if starting else throttling.bucket("session", idempotency.hashed(f"{org.pk}:{request.session_id}")),
+        ]
+    )
+
+
+def _accept(arrival: _Arrival, known: uuid.UUID | None, *, may_start: bool) -> Accepted:
+    with transaction.atomic():
+        turn_id = known or uuid7()
+        if arrival.key and known is None and not _reserve(arrival, turn_id):
+            raise _TwinWasFirst
+        if known is not None:
+            queued = _reopen(arrival, known)
+        else:
+            queued = _store(arrival, turn_id, may_start=may_start)
+    # After the commit, so that whoever hears the bell finds the row.
+    if queued:
+        bell.ring(turn_id)
+    else:
+        bell.ring_outbox()
+    return Accepted(turn_id, fresh=queued)
+
+
+def _reserve(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
+    return idempotency.reserve(
+        org=arrival.org,
+        scope=arrival.identity.scope,
+        key=arrival.key,
+        body_hash=arrival.request.body_hash,
+        turn_id=turn_id,
+    )
+
+
+def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
+    """Writes session, conversation, turn and message; True where the turn waits for an answer."""
+    org, request, identity = arrival.org, arrival.request, arrival.identity
+    visit = visitors.enter(
+        org=org,
+        identity=identity,
+        session_id=request.session_id,
+        company_id=request.company_id,
+        may_start=may_start,
+        now=arrival.now,
+    )
+    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
+    turn = Turn(
+        id=turn_id,
+        org=org,
+        conversation=conversation,
+        seq=conversation.seq,
+        agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
+        mode=request.mode,
+        verified=identity.verified,
+        snapshot=_snapshot(arrival, visit),
+        request_id=arrival.request_id,
+        accepted_at=Now(),
+        answer_by=Now() + ANSWER_WITHIN,
+        rung_at=Now(),
+    )
+    turn.save(force_insert=True)
+    _write_message(arrival, turn)
+    if conversation.taken_over_by_id is not None:
+        _leave_to_teammate(turn, arrival.agent.config.takeover_text)
+        return False
+    rule = routing.first_match(arrival.agent.rules, _facts(arrival, visit))
+    if rule is not None:
+        _route(arrival, visit, turn, rule)
+        return False
+    return True
+
+
+def _conversation(arrival: _Arrival, session: ChatSession, *, is_new: bool) -> Conversation:
+    """The session's conversation, locked, with its `seq` advanced for this turn."""
+    org, request = arrival.org, arrival.request
+    if not is_new:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _NEXT_SEQ,
+                {
+                    "agent": arrival.agent.id,
+                    "images": bool(request.images),
+                    "verified": arrival.identity.verified,
+                    "session": session.pk,
+                    "org": org.pk,
+                },
+            )
+            row = cursor.fetchone()
+        if row is not None:
+            pk, seq, taken_over_by = row
+            return Conversation(pk=pk, org=org, session=session, seq=seq, taken_over_by_id=taken_over_by)
+    conversation = Conversation(
+        org=org,
+        session=session,
+        agent_id=arrival.agent.id,
+        seq=1,
+        message_count=1,
+        has_images=bool(request.images),
+        verified=arrival.identity.verified,
+    )
+    conversation.save(force_insert=True)
+    return conversation
+
+
+def _snapshot(arrival: _Arrival, visit: Visit) -> dict[str, Any]:
+    """What this request brought, kept with the turn; absent things are left out."""
+    request = arrival.request
+    values: dict[str, Any] = {
+        "user_id": request.user_id,
+        "claims": arrival.identity.claims,
+        "custom_fields": request.custom_fields,
+        "context": request.context,
+        "behavior_context": request.behavior_context,
+        "conversation_history": list(request.conversation_history),
+        "end_user": str(visit.end_user.pk) if visit.end_user and _may_load_user(arrival) else "",
+        "company": str(visit.company.pk) if visit.company else "",
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _may_load_user(arrival: _Arrival) -> bool:
+    # SECURITY: with verification on, only who has proved to be the user is answered from the user's data.
+    return arrival.identity.verified or not arrival.org.verify_identity
+
+
+def _write_message(arrival: _Arrival, turn: Turn) -> None:
+    images = arrival.request.images
+    message = Message(
+        org=arrival.org,
+        conversation=turn.conversation,
+        turn=turn,
+        seq=turn.seq,
+        author=Message.Author.VISITOR,
+        text=arrival.request.message,
+        image_count=len(images),
+    )
+    message.save(force_insert=True)
+    if images:
+        MessageImage.objects.bulk_create(
+            MessageImage(
+                org=arrival.org,
+                message=message,
+                position=position,
+                url=image.url,
+                media_type=image.media_type,
+                data=image.data or None,
+            )
+            for position, image in enumerate(images)
+        )
+
+
+def _facts(arrival: _Arrival, visit: Visit) -> routing.Facts:
+    request = arrival.request
+    known = profile.merge(
+        end_user=visit.end_user if _may_load_user(arrival) else None,
+        company=visit.company,
+        custom_fields=request.custom_fields,
+        claims=arrival.identity.claims,
+        context=request.context,
+    )
+    return routing.Facts(
+        message=request.message,
+        user=known.traits,
+        company={"name": known.company_name, **known.company_traits} if visit.company else {},
+        context=known.context,
+        request={
+            "mode": request.mode,
+            "verified": arrival.identity.verified,
+            "user_id": request.user_id,
+            "company_id": request.company_id,
+        },
+    )
+
+
+def _route(arrival: _Arrival, visit: Visit, turn: Turn, rule: routing.Rule) -> None:
+    """Sends the message straight to the rule's team: ticket and acknowledgement, and no model."""
+    ticket = tickets.open_ticket(
+        org=arrival.org,
+        session=visit.session,
+        conversation=turn.conversation,
+        turn=turn,
+        team_id=rule.team_id,
+        subject=arrival.request.message,
+        message=arrival.request.message,
+        source="routing",
+        effect_key=f"turn:{turn.pk}:route",
+        metadata={"rule": rule.name},
+    )
+    reply = Reply(
+        outcome=Turn.Outcome.ROUTED,
+        text=rule.acknowledgement,
+        actions=[{"type": "create_ticket", "ticket_id": str(ticket.pk)}],
+        routing={"action": "route_to_team", "ticket_id": str(ticket.pk)},
+        routing_rule_id=rule.id,
+    )
+    settle(turn, reply)
+
+
+def _leave_to_teammate(turn: Turn, text: str) -> None:
+    settle(
+        turn,
+        Reply(
+            outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}
+        ),
+    )
+
+
+def _reopen(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
+    """Puts the key's failed turn back into the queue, in the session its owner continues; True where it waits."""
+    turn = (
+        Turn.objects.for_org(arrival.org)
+        .select_related("conversation__session", "agent_version")
+        .get(pk=turn_id)
+    )
+    visit = visitors.enter(
+        org=arrival.org,
+        identity=arrival.identity,
+        session_id=turn.conversation.session.session_id,
+        company_id=arrival.request.company_id,
+        may_start=True,
+        now=arrival.now,
+    )
+    old = turn.conversation_id
+    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
+    if not turns.reopen(turn_id, conversation=conversation):
+        raise _TwinWasFirst
+    # Its message is stored once, wherever it ends up, so it is counted once.
+    Conversation.objects.for_org(arrival.org).filter(pk=old).update(message_count=F("message_count") - 1)
+    turn.conversation, turn.seq = conversation, conversation.seq
+    if conversation.taken_over_by_id is not None:
+        _leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
+        return False
+    return True

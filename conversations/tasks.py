@@ -1,0 +1,27 @@
+"""Celery's entrances: ids in, one call, policy in the decorator."""
+
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+
+from conversations import answering, housekeeping, outbox
+
+
+@shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
+def answer_turn(turn_id: str) -> None:
+    """Answers one turn, if it is still to be had."""
+    answering.answer(uuid.UUID(turn_id))
+
+
+@shared_task(name="conversations.tasks.send_outbox", ignore_result=True)
+def send_outbox() -> None:
+    """Sends what is due."""
+    outbox.send_due()
+
+
+@shared_task(name="conversations.tasks.keep_house", ignore_result=True)
+def keep_house() -> None:
+    """Removes what is past its retention."""
+    housekeeping.run()

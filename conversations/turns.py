@@ -1,0 +1,208 @@
+"""The life of a turn: queued, claimed, given back, closed, reopened. Every change is one conditional statement.
+
+Losing a race is a normal return here. Locks are taken in the order session, conversation, turn.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
+
+MAX_LOST = 3
+
+_CLAIM = """
+UPDATE conversations_turn AS t
+   SET status = 'running', claimed_by = %(process)s, claimed_at = now(), claimed_epoch = c.epoch,
+       attempt = t.attempt + 1
+  FROM conversations_conversation AS c
+ WHERE t.id = %(turn)s AND c.id = t.conversation_id
+   AND t.status = 'queued' AND t.answer_by > now()
+   AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
+                    WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
+                      AND e.status IN ('queued', 'running'))
+RETURNING t.attempt, t.claimed_epoch, t.conversation_id, t.org_id,
+          extract(epoch FROM t.answer_by - now())::float8
+"""
+
+# A running turn whose process holds its advisory lock no more. pg_locks splits a 64-bit key into two halves.
+_LOST = """
+SELECT t.id, t.attempt, t.lost FROM conversations_turn AS t
+ WHERE t.status = 'running'
+   AND NOT EXISTS (SELECT 1 FROM pg_locks AS l
+                    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                      AND (l.classid::bigint << 32 | l.objid::bigint) = t.claimed_by)
+ LIMIT 200
+"""
+
+# Turns that could be claimed now and whose last ring was long enough ago: after 2, 4, 8, then every 16 seconds.
+_RING_AGAIN = """
+UPDATE conversations_turn SET rung_at = now(), rings = rings + 1
+ WHERE id IN (SELECT t.id FROM conversations_turn AS t
+               WHERE t.status = 'queued' AND t.answer_by > now()
+                 AND t.rung_at <= now() - interval '1 second' * (1 << least(t.rings + 1, 4))
+                 AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
+                                  WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
+                                    AND e.status IN ('queued', 'running'))
+               ORDER BY t.accepted_at LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to record an answer, for as long as nobody else ended the turn or bumped the epoch."""
+
+    turn_id: uuid.UUID
+    conversation_id: uuid.UUID
+    org_id: uuid.UUID
+    process_id: int
+    attempt: int
+    epoch: int
+    seconds_left: float
+
+
+def claim(turn_id: uuid.UUID, *, process_id: int) -> Claim | None:
+    """Takes a queued turn whose predecessors have ended; None where it is not to be had (now)."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_CLAIM, {"turn": turn_id, "process": process_id})
+            row = cursor.fetchone()
+    except IntegrityError:
+        return None
+    if row is None:
+        return None
+    attempt, epoch, conversation_id, org_id, seconds_left = row
+    return Claim(turn_id, conversation_id, org_id, process_id, attempt, epoch, seconds_left)
+
+
+def give_back(held: Claim) -> bool:
+    """Returns a claimed turn to the queue at no cost, as a process does that is told to stop."""
+    return bool(_held(held).update(status=Turn.Status.QUEUED, claimed_by=None, claimed_epoch=None, rung_at=Now()))
+
+
+def close_unanswered(
+    turn_id: uuid.UUID, *, code: str, detail: str = "", held: Claim | None = None, overdue: bool = False, queued_only: bool = False
+) -> uuid.UUID | None:
+    """Ends a turn without an answer: its message stays, marked, and a retry with its key may reopen it.
+
+    With `held` only as long as that claim holds, with `overdue` only past `answer_by`, with `queued_only` only while
+    nobody has claimed it. Whoever hits nothing reads
+    what is there instead. Returns the conversation, None where nothing was ended.
+    """
+    turns = Turn.objects.filter(pk=turn_id) if held is None else _held(held)
+    turns = turns.filter(status__in=Turn.IN_FLIGHT)
+    if queued_only:
+        turns = turns.filter(status=Turn.Status.QUEUED)
+    if overdue:
+        turns = turns.filter(answer_by__lte=Now())
+    with transaction.atomic():
+        conversation_id = turns.values_list("conversation_id", flat=True).first()
+        if conversation_id is None:
+            return None
+        conversation = Conversation.objects.select_for_update().only("id").get(pk=conversation_id)
+        ended = turns.update(
+            status=Turn.Status.FAILED,
+            finished_at=Now(),
+            error_code=code,
+            error_detail=detail[:500],
+        )
+        if not ended:
+            return None
+        Message.objects.filter(turn_id=turn_id, part=Message.Part.MESSAGE).update(unanswered=True)
+        Conversation.objects.filter(pk=conversation.pk).update(
+            has_error=True, outcome=Conversation.Outcome.FAILED
+        )
+    return conversation_id
+
+
+def reopen(turn_id: uuid.UUID, *, conversation: Conversation) -> bool:
+    """Puts a failed turn back into the queue behind everything accepted since; one of many callers wins.
+
+    Inside a transaction that holds the conversation's row, whose `seq` has been advanced for it. Turn and message
+    keep their ids, and move with the conversation where the old one was closed.
+    """
+    won = Turn.objects.filter(pk=turn_id, status=Turn.Status.FAILED).update(
+        conversation=conversation,
+        seq=conversation.seq,
+        status=Turn.Status.QUEUED,
+        accepted_at=Now(),
+        answer_by=Now() + ANSWER_WITHIN,
+        claimed_at=None,
+        claimed_by=None,
+        claimed_epoch=None,
+        finished_at=None,
+        attempt=0,
+        lost=0,
+        rung_at=Now(),
+        rings=0,
+        error_code="",
+        error_detail="",
+    )
+    if won:
+        Message.objects.filter(turn_id=turn_id, part=Message.Part.MESSAGE).update(
+            conversation=conversation, seq=conversation.seq, unanswered=False
+        )
+    return bool(won)
+
+
+def next_queued(conversation_id: uuid.UUID) -> uuid.UUID | None:
+    """The turn that can be claimed next; whoever ended a turn rings for it after the commit."""
+    return (
+        Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, answer_by__gt=Now())
+        .order_by("seq")
+        .values_list("id", flat=True)
+        .first()
+    )
+
+
+def requeue_lost() -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+    """Frees the turns of processes that died: those back in the queue, and those that were lost too often for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOST)
+        rows = cursor.fetchall()
+    freed: list[uuid.UUID] = []
+    given_up: list[uuid.UUID] = []
+    for turn_id, attempt, lost in rows:
+        same = Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, attempt=attempt)
+        if lost + 1 >= MAX_LOST:
+            if same.update(lost=F("lost") + 1):
+                given_up.append(turn_id)
+        elif same.update(
+            status=Turn.Status.QUEUED,
+            lost=F("lost") + 1,
+            claimed_by=None,
+            claimed_epoch=None,
+            rung_at=Now(),
+            rings=0,
+        ):
+            freed.append(turn_id)
+    return freed, given_up
+
+
+def overdue() -> list[uuid.UUID]:
+    """Turns past their `answer_by` that nobody has closed yet."""
+    return list(
+        Turn.objects.filter(
+            status__in=Turn.IN_FLIGHT, answer_by__lte=Now()
+        ).values_list("id", flat=True)[:200]
+    )
+
+
+def due_for_another_ring() -> list[uuid.UUID]:
+    """Claimable turns that nobody came for; counts the ring that the caller is about to give."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RING_AGAIN)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _held(held: Claim) -> QuerySet[Turn]:
+    return Turn.objects.filter(
+        pk=held.turn_id, status=Turn.Status.RUNNING, claimed_by=held.process_id, attempt=held.attempt
+    )

@@ -1,0 +1,166 @@
+"""gunicorn's threaded worker, with deadlines on everything a client does.
+
+gunicorn's own has none for headers and bodies: a client that sends a byte now and then holds a thread for ever. Here a
+connection gets a thread when its first bytes are there; request line and headers have 15 s, the body has 15 s in all
+however it drips, and a reader that takes nothing for 60 s is dropped.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from gunicorn.sock import BaseSocket
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+HEADER_SECONDS = 15.0
+BODY_SECONDS = 15.0
+SEND_SECONDS = 60.0
+# How long a closed connection may keep its thread while the client's last bytes are thrown away.
+LINGER_SECONDS = 2.0
+# How long a stopping worker waits for connections that have not sent anything.
+STOP_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
+
+# In the WSGI environment: the `time.monotonic()` at which reading the body raises SlowBody.
+BODY_DEADLINE = "halo.body_deadline"
+
+
+class SlowBody(TimeoutError):
+    """Raised out of `wsgi.input`: the client did not send its body in time; the connection ends after the answer."""
+
+
+class DeadlineSocket(socket.socket):
+    """A client's socket: all reads count against one deadline, every write has a time-out of its own."""
+
+    deadline = 0.0
+    in_body = False
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """As usual; past the deadline SlowBody inside a body, and before it an end of file, as if the client left."""
+        remaining = self.deadline - time.monotonic()
+        if remaining > 0:
+            self.settimeout(remaining)
+            try:
+                return super().recv(size, flags)
+            except TimeoutError:
+                pass
+        if self.in_body:
+            raise SlowBody(errno.ETIMEDOUT, "the request's body did not arrive in time")
+        return b""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """As usual; a client that does not take `data` within 60 s counts as gone."""
+        self.settimeout(SEND_SECONDS)
+        try:
+            super().sendall(data, flags)
+        except TimeoutError as error:
+            raise BrokenPipeError(errno.EPIPE, "the client stopped reading") from error
+
+
+class Connection(TConn):
+    """One client; may be closed by the thread that served it, and then again by the main loop."""
+
+    closed = False
+
+    def close(self, graceful: bool = False) -> None:
+        if not self.closed:
+            self.closed = True
+            self.sock.in_body = False
+            self.sock.deadline = time.monotonic() + LINGER_SECONDS
+            super().close(graceful)
+
+
+class DeadlineWorker(ThreadWorker):
+    """See the module; `worker_class` of halo/gunicorn_conf.py."""
+
+    def accept(self, listener: BaseSocket) -> bool:
+        """Takes a connection and watches it, costing no thread before something was sent; False if there was none."""
+        try:
+            accepted, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                # The listener stays readable, so a pause keeps this from spinning; gunicorn's own would die.
+                self.log.error("Out of file descriptors: raise `ulimit -n`.")
+                time.sleep(0.05)
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return False
+        client = DeadlineSocket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        client.deadline = time.monotonic() + HEADER_SECONDS
+        connection = Connection(self.cfg, client, address, listener.getsockname())
+        connection.timeout = client.deadline
+        self.nr_conns += 1
+        self.pending_conns.append(connection)
+        self.poller.register(client, selectors.EVENT_READ, partial(self.on_pending_socket_readable, connection))
+        return True
+
+    def handle(self, conn: Connection) -> object:
+        """Serves what has arrived on a connection, in a thread; anything but True means that it is closed."""
+        now = time.monotonic()
+        # A new connection's time runs since it was accepted, but waiting for a free thread is not the client's fault.
+        conn.sock.deadline = now + HEADER_SECONDS if conn.initialized else max(conn.sock.deadline, now + 1.0)
+        conn.sock.in_body = False
+        keep = super().handle(conn)
+        if not keep:
+            # Closing waits for the client's last bytes: here, since the main loop accepts everybody else's.
+            conn.close(graceful=True)
+        return keep
+
+    def handle_request(self, req: Any, conn: Connection) -> object:
+        conn.sock.deadline = time.monotonic() + BODY_SECONDS
+        conn.sock.in_body = True
+        return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: Connection, keepalive: object) -> bool:
+        conn.sock.deadline = time.monotonic() + DRAIN_SECONDS
+        return bool(super()._keepalive_after(conn, keepalive))
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application = self.wsgi
+
+        def with_deadline(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            environ[BODY_DEADLINE] = environ["gunicorn.socket"].deadline
+            return application(environ, start_response)
+
+        self.wsgi = with_deadline
+
+    def is_parent_alive(self) -> bool:
+        if not super().is_parent_alive():
+            self.alive = False
+        return self.alive
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            # Who has connected already is served; then the address is free for the next master, while this worker
+            # may still have turns to finish.
+            for listener in self.sockets:
+                while self.accept(listener):
+                    pass
+                listener.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_SECONDS)
+
+
+class NoClientText(logging.Filter):
+    """Takes out of gunicorn's log lines what a client sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # SECURITY: a malformed header line may hold a key, and a path a session id.
+        if isinstance(record.msg, str):
+            record.msg = re.sub(r"^(Invalid request from ip=\S*?): .*", r"\1", record.msg, flags=re.DOTALL)
+            if record.msg.startswith("Error handling request"):
+                record.msg, record.args = "Error handling request", ()
+        return True

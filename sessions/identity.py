@@ -1,0 +1,123 @@
+"""Who the visitor is, and whether that was proved."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+
+from halo.api import strict_json
+from halo.errors import HaloError, IdentityFailed
+from orgs.caching import per_version
+from orgs.models import IdentitySecret, Organization
+
+MAX_TOKEN_BODY = 16 * 1024
+MAX_TOKEN_HEADER = 8 * 1024
+LEEWAY_SECONDS = 60
+ANONYMOUS = "anonymous"
+# Claims that say something about the token and not about the user.
+ABOUT_THE_TOKEN = frozenset({"user_id", "sub", "iss", "aud", "exp", "nbf", "iat", "jti", "scope"})
+UPDATE_SCOPE = "users.update"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user a request names (`""`: anonymous), whether a token proved it, and the token's trusted claims."""
+
+    user_id: str = ""
+    verified: bool = False
+    claims: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str:
+        """What idempotency keys are scoped by; the prefix keeps a user called `anonymous` apart."""
+        return f"user:{self.user_id}" if self.user_id else ANONYMOUS
+
+
+def identify(*, org: Organization, user_id: str, token: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY) -> Identity:
+    """The request's identity; raises IdentityFailed where the organisation verifies and the proof is flawed."""
+    if user_id in ("", ANONYMOUS):
+        return Identity()
+    try:
+        claims = verify_identity(org=org, token=token, user_id=user_id, now=now, limit=limit)
+    except IdentityFailed:
+        if org.verify_identity:
+            raise
+        return Identity(user_id=user_id)
+    trusted = {key: value for key, value in claims.items() if key not in ABOUT_THE_TOKEN}
+    return Identity(user_id=user_id, verified=True, claims=trusted)
+
+
+def verify_identity(
+    *, org: Organization, token: str, user_id: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY
+) -> dict[str, Any]:
+    """The claims of a token that proves `user_id`; every flaw of any kind is the same IdentityFailed."""
+    # SECURITY: the one place where identity tokens are checked. HS256 only, the organisation's own active secrets
+    # only; `kid`, `jku`, `x5u` and `jwk` are never followed, `crit` makes a token invalid.
+    if not token or len(token) > limit:
+        raise IdentityFailed
+    for secret in _active_secrets(org, now=now):
+        try:
+            claims = _checked(token, secret)
+            named = claims["user_id"] if "user_id" in claims else claims.get("sub")
+            if not isinstance(named, str) or named.encode() != user_id.encode():
+                raise IdentityFailed
+            if claims.get("scope") == UPDATE_SCOPE:
+                raise IdentityFailed
+        except IdentityFailed:
+            raise
+        except jwt.InvalidSignatureError:
+            continue
+        except (
+            jwt.PyJWTError,
+            HaloError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            UnicodeError,
+            OverflowError,
+            RecursionError,
+        ):
+            raise IdentityFailed from None
+        return claims
+    raise IdentityFailed
+
+
+def _checked(token: str, secret: str) -> dict[str, Any]:
+    if "crit" in jwt.get_unverified_header(token):
+        raise IdentityFailed
+    claims = jwt.decode(
+        token,
+        secret,
+        algorithms=["HS256"],
+        leeway=LEEWAY_SECONDS,
+        # `aud` and `iss` are the customer's own business, `sub` is compared by us.
+        options={"verify_aud": False, "verify_iss": False, "verify_sub": False, "verify_jti": False},
+    )
+    strict_json.check_depth(claims)
+    if not all(strict_json.is_storable(key) for key in _keys(claims)):
+        raise IdentityFailed
+    # NaN and Infinity are read by Python and refused by PostgreSQL.
+    json.dumps(claims, allow_nan=False)
+    return strict_json.storable_tree(claims)
+
+
+def _keys(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [*value, *(key for item in value.values() for key in _keys(item))]
+    if isinstance(value, list):
+        return [key for item in value for key in _keys(item)]
+    return []
+
+
+def _active_secrets(org: Organization, *, now: dt.datetime) -> list[str]:
+    rows = per_version(
+        org.pk,
+        org.config_version,
+        "identity-secrets",
+        lambda: list(IdentitySecret.objects.for_org(org).active(now=now).order_by("-pk")),
+    )
+    return [row.secret for row in rows if row.is_active(now=now)]

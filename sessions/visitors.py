@@ -1,0 +1,152 @@
+"""The one door that turns a request into end user, company and session. Called inside accept's transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from orgs.models import Organization
+from sessions import profile
+from sessions.identity import Identity
+from sessions.models import ChatSession, Company, EndUser
+
+# A chain longer than this is a defect or an attack; the visitor simply gets a fresh session.
+MAX_HOPS = 10
+
+
+class NewSessionNeeded(Exception):
+    """The request cannot continue the session it names, and the caller has not allowed for a new one yet."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """Who is there, and in which session."""
+
+    session: ChatSession
+    end_user: EndUser | None
+    company: Company | None
+    is_new: bool
+
+
+def enter(
+    *,
+    org: Organization,
+    identity: Identity,
+    session_id: str,
+    company_id: str,
+    may_start: bool,
+    now: dt.datetime,
+) -> Visit:
+    """The session to speak in, locked, with its people; raises NewSessionNeeded where one had to be started.
+
+    Locks end user, then session: everyone who locks both does it in this order.
+    """
+    end_user = _end_user(org, identity, now=now) if identity.user_id else None
+    found = _lock(org, session_id=session_id) if session_id else None
+    session, heir_of = _follow(found, org=org, identity=identity, end_user=end_user, now=now)
+    is_new = session is None
+    if session is None:
+        if not may_start:
+            raise NewSessionNeeded
+        # A closed or expired session that its owner continues passes its user on, and leads a burst to one place.
+        inherited = heir_of.end_user if heir_of is not None else None
+        session = ChatSession(org=org, end_user=end_user or inherited)
+    speaker = session.end_user if end_user is None else end_user
+    company = _company(org, identity=identity, end_user=speaker, company_id=company_id)
+    changed = []
+    if end_user is not None and session.end_user_id is None:
+        session.end_user = end_user
+        changed.append("end_user")
+    if identity.verified and not session.verified_only:
+        session.verified_only = True
+        changed.append("verified_only")
+    if company is not None and session.company_id != company.pk:
+        session.company = company
+        changed.append("company")
+    if is_new:
+        session.save(force_insert=True)
+        if heir_of is not None:
+            heir_of.successor = session
+            heir_of.save(update_fields=["successor"])
+    elif changed:
+        session.save(update_fields=changed)
+    return Visit(session=session, end_user=speaker, company=company, is_new=is_new)
+
+
+def _owns(session: ChatSession, org: Organization, identity: Identity, end_user: EndUser | None) -> bool:
+    """Whether this request may continue the session."""
+    # SECURITY: after a verified turn only verified requests of that user pass, whatever the setting is now.
+    same = end_user is not None and session.end_user_id == end_user.pk
+    if session.verified_only:
+        return same and identity.verified
+    if session.end_user_id is None:
+        return True
+    # Merely named: its user continues it, and without a user_id only where the organisation does not verify.
+    return same or (end_user is None and not org.verify_identity)
+
+
+def _follow(
+    session: ChatSession | None,
+    *,
+    org: Organization,
+    identity: Identity,
+    end_user: EndUser | None,
+    now: dt.datetime,
+) -> tuple[ChatSession | None, ChatSession | None]:
+    """The live session at the end of the chain, or None and the dead one whose successor is to be made."""
+    for _ in range(MAX_HOPS):
+        if session is None or not _owns(session, org, identity, end_user):
+            return None, None
+        if session.is_live(now=now):
+            return session, None
+        if session.successor_id is None:
+            return None, session
+        session = _lock(org, pk=session.successor_id)
+    return None, None
+
+
+def _lock(org: Organization, **which: Any) -> ChatSession | None:
+    return (
+        ChatSession.objects.for_org(org)
+        .filter(**which)
+        .select_related("end_user__company")
+        .select_for_update(of=("self",))
+        .first()
+    )
+
+
+def _end_user(org: Organization, identity: Identity, *, now: dt.datetime) -> EndUser:
+    """The user the request names, made where new, with `last_seen` and the verified claims written."""
+    users = EndUser.objects.for_org(org).select_related("company")
+    user = users.filter(external_id=identity.user_id).first()
+    if user is None:
+        # Two first requests at once: the loser of the unique constraint reads the winner's row.
+        user, _ = users.get_or_create(org=org, external_id=identity.user_id, defaults={"last_seen": now})
+    user.last_seen = now
+    changed = ["last_seen", "updated_at", *profile.apply_claims(user, identity.claims)]
+    user.save(update_fields=changed)
+    return user
+
+
+def _company(
+    org: Organization, *, identity: Identity, end_user: EndUser | None, company_id: str
+) -> Company | None:
+    """The company whose data this turn may see."""
+    claimed = identity.claims.get("company_id")
+    if identity.verified and end_user is not None and isinstance(claimed, (str, int)) and not isinstance(claimed, bool):
+        claimed = str(claimed)[:255]
+        if end_user.company is None or end_user.company.external_id != claimed:
+            company, _ = Company.objects.for_org(org).get_or_create(org=org, external_id=claimed)
+            end_user.company = company
+            end_user.save(update_fields=["company"])
+        return end_user.company
+    if org.verify_identity and not identity.verified:
+        # SECURITY: with verification on, who has proved nothing sees nothing that is stored.
+        return None
+    if end_user is not None and end_user.company is not None:
+        return end_user.company
+    # SECURITY: with verification on, the body's company_id alone loads nothing.
+    if not company_id or org.verify_identity:
+        return None
+    return Company.objects.for_org(org).filter(external_id=company_id).first()

@@ -1,0 +1,65 @@
+"""One PostgreSQL and one Valkey a run, from `up`'s own launcher; one database of each an xdist worker.
+
+HALO_TEST_DATABASE_URL and HALO_TEST_REDIS_URL name servers of your own instead. DATABASE_URL and REDIS_URL are never
+looked at: tests must not find their way into an installation.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import django
+import pytest
+from django.conf import settings
+
+from halo.embedded.servers import throw_away_servers
+
+_until_the_end = ExitStack()
+
+
+def _start() -> None:
+    """Servers, then settings that know them; an xdist worker finds its controller's in the environment."""
+    if settings.configured:
+        raise pytest.UsageError("The settings were loaded before the servers: DJANGO_SETTINGS_MODULE is set elsewhere.")
+    given = os.environ.get("HALO_TEST_DATABASE_URL"), os.environ.get("HALO_TEST_REDIS_URL")
+    if not all(given):
+        endpoints = _until_the_end.enter_context(throw_away_servers())
+        os.environ["HALO_TEST_DATABASE_URL"] = given[0] or endpoints.database_url
+        os.environ["HALO_TEST_REDIS_URL"] = given[1] or endpoints.redis_url
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+    data_dir = Path(_until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="halo-tests-")))
+    for_settings = {
+        "HALO_DATA_DIR": str(data_dir),
+        "DATABASE_URL": os.environ["HALO_TEST_DATABASE_URL"],
+        "REDIS_URL": f"{os.environ['HALO_TEST_REDIS_URL'].partition('?')[0]}?db={worker}",
+        "DJANGO_SETTINGS_MODULE": "halo.settings",
+    }
+    os.environ.update(for_settings)
+    django.setup()
+    # Processes that tests start choose for themselves; and an xdist worker's settings wait for this file too.
+    for name in for_settings:
+        del os.environ[name]
+
+
+# Here and not in a hook: pytest-django and the test modules want the settings right after this file was loaded.
+_start()
+
+from tests.cast import Cast, build_cast  # noqa: E402  # models need the settings
+
+
+def pytest_unconfigure() -> None:
+    _until_the_end.close()
+
+
+# Slow hashing protects passwords, of which tests have none worth protecting; limits have tests of their own.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+settings.HALO_RATE_LIMITS = "off"
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Acme and Globex with their people."""
+    return build_cast()

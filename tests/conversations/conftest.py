@@ -1,0 +1,117 @@
+"""Chat over HTTP with a real worker in a thread and a fake model at the HTTP border."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from celery.contrib.testing.worker import start_worker
+from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
+
+from conversations import processes
+from halo import wire
+from halo.celery import app
+from orgs.models import Organization
+from tests.cast import Cast
+from tests.fake_model import FakeModel
+
+
+class Visitor:
+    """A client of the SDK API that holds one widget key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.client = Client(raise_request_exception=False)
+
+    def post(self, data: bytes | str, content_type: str = "application/json", **headers: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}", **headers}
+        # `generic` sends the bytes as they are, whatever the content type claims.
+        return self.client.generic("POST", "/api/sdk/chat", data, content_type=content_type, headers=headers)
+
+    def say(self, message: Any = "Hello", *, headers: dict[str, str] | None = None, **body: Any) -> Any:
+        return self.post(json.dumps({"message": message, **body}), **(headers or {}))
+
+    def told(self, message: Any = "Hello", **kwargs: Any) -> dict[str, Any]:
+        """The body of an answer that must be a 200."""
+        response = self.say(message, **kwargs)
+        assert response.status_code == 200, response.content
+        return response.json()
+
+
+@pytest.fixture(scope="session")
+def worker(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A real Celery worker in this process; it and the sweep look at the database between tests too."""
+    django_db_blocker.unblock()
+    with start_worker(
+        app, perform_ping_check=False, pool="threads", concurrency=32, queues=["llm", "default"], shutdown_timeout=20
+    ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[FakeModel]:
+    with FakeModel() as model:
+        yield model
+
+
+@pytest.fixture
+def acme(transactional_db: None, cast: Cast, worker: None, model: FakeModel) -> Organization:
+    """Acme, whose agent asks the fake model."""
+    wire.mark_back()
+    model.reset()
+    org = cast.acme.org
+    Organization.objects.filter(pk=org.pk).update(
+        model_backend="openai", model_base_url=model.base_url, model_name="fake", model_url_trusted=True
+    )
+    org.refresh_from_db()
+    assert processes.current_id() is not None
+    return org
+
+
+@pytest.fixture
+def visitor(acme: Organization, cast: Cast) -> Visitor:
+    return Visitor(cast.acme.key.value)
+
+
+@pytest.fixture
+def stranger(acme: Organization, cast: Cast) -> Visitor:
+    """A visitor of Globex, whose agent asks the same fake model."""
+    Organization.objects.filter(pk=cast.globex.org.pk).update(
+        model_backend="openai", model_base_url=acme.model_base_url, model_name="fake", model_url_trusted=True
+    )
+    return Visitor(cast.globex.key.value)
+
+
+@pytest.fixture
+def verifying(acme: Organization) -> Organization:
+    """Acme with identity verification on."""
+    Organization.objects.filter(pk=acme.pk).update(verify_identity=True)
+    acme.refresh_from_db()
+    return acme
+
+
+@pytest.fixture
+def token(cast: Cast) -> Callable[..., str]:
+    """Signs identity tokens as Acme's server does."""
+
+    def sign(user_id: Any = "u1", *, secret: str | None = None, headers: Any = None, **claims: Any) -> str:
+        named = {} if user_id is None else {"user_id": user_id}
+        return jwt.encode({**named, **claims}, secret or cast.acme.secret_plain, algorithm="HS256", headers=headers)
+
+    return sign
+
+
+@pytest.fixture
+def prompt_of(model: FakeModel) -> Callable[[], str]:
+    """The system message that the model was given last."""
+
+    def read() -> str:
+        messages = model.requests[-1].messages
+        assert messages[0]["role"] == "system"
+        return str(messages[0]["content"])
+
+    return read

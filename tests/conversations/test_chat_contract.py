@@ -1,0 +1,457 @@
+"""Every field and limit of `POST /api/sdk/chat`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conversations.models import Conversation, Message, MessageImage, Turn
+from sessions.models import ChatSession, EndUser
+from tests.cast import Cast
+from tests.conversations.conftest import Visitor
+from tests.fake_model import FakeModel
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
+WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 "
+
+
+def data_url(data: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def assert_refused(response: Any, status: int, code: str, field: str | None = None) -> None:
+    body = response.json()
+    assert (response.status_code, body["code"], body.get("field")) == (status, code, field), body
+    assert body["error"]
+    assert body["request_id"] == response["X-Request-Id"]
+    assert response["Access-Control-Allow-Origin"] == "*"
+    assert response["Content-Type"] == "application/json"
+
+
+def assert_nothing_stored() -> None:
+    assert not Message.objects.exists()
+    assert not Turn.objects.exists()
+    assert not ChatSession.objects.exists()
+    assert not EndUser.objects.filter(external_id="u1").exists()
+
+
+def test_an_answer_has_the_shape_of_the_contract(visitor: Visitor, cast: Cast, model: FakeModel) -> None:
+    model.reply("You can reset it under Settings.")
+
+    response = visitor.say("How do I reset my password?")
+
+    body = response.json()
+    assert response.status_code == 200
+    assert list(body) == [
+        "text",
+        "session_id",
+        "agent_id",
+        "actions",
+        "confidence",
+        "citations",
+        "message_id",
+        "turn_id",
+    ]
+    assert body["text"] == "You can reset it under Settings."
+    assert re.fullmatch(r"sess_[\w-]{22,}", body["session_id"])
+    assert body["agent_id"] == str(cast.acme.agent.pk)
+    assert body["actions"] == [] and body["citations"] == []
+    assert 0 <= body["confidence"] <= 1
+    reply = Message.objects.get(pk=body["message_id"])
+    assert (reply.text, reply.author, str(reply.turn_id)) == (body["text"], "agent", body["turn_id"])
+    turn = Turn.objects.get(pk=body["turn_id"])
+    assert turn.confidence == body["confidence"] and turn.confidence_inputs["best_similarity"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "message", ["x", "x" * 10_000, "😀" * 10_000, "  spaces stay  \n", "<b>&amp;</b> ``` {{x}} {% y %}", "e\u0301"]
+)
+def test_a_message_reaches_transcript_and_model_as_it_was_sent(
+    visitor: Visitor, model: FakeModel, message: str
+) -> None:
+    visitor.told(message)
+
+    assert Message.objects.get(author="visitor").text == message
+    assert model.requests[-1].messages[-1] == {"role": "user", "content": message}
+
+
+@pytest.mark.parametrize("message", ["", " ", "\n\t\u00a0", "x" * 10_001, None, 5, True, [], {}, ["x"]])
+def test_a_message_that_is_blank_too_long_or_no_string_is_refused(visitor: Visitor, message: Any) -> None:
+    assert_refused(visitor.say(message), 400, "invalid_request", "message")
+    assert_nothing_stored()
+
+
+def test_a_missing_message_is_refused(visitor: Visitor) -> None:
+    assert_refused(visitor.post("{}"), 400, "invalid_request", "message")
+
+
+def test_what_cannot_be_stored_in_free_text_becomes_a_replacement_character(visitor: Visitor) -> None:
+    assert visitor.post(b'{"message": "a\\u0000b\\ud800c", "custom_fields": {"k": "\\u0000"}}').status_code == 200
+
+    assert Message.objects.get(author="visitor").text == "a\ufffdb\ufffdc"
+    assert Turn.objects.get().snapshot["custom_fields"] == {"k": "\ufffd"}
+
+
+@pytest.mark.parametrize("field", ["user_id", "session_id", "company_id", "agent_id", "mode"])
+@pytest.mark.parametrize("value", ["a\\u0000b", "a\\ud800b"])
+def test_what_cannot_be_stored_in_ids_and_enums_is_refused(visitor: Visitor, field: str, value: str) -> None:
+    response = visitor.post(f'{{"message": "hi", "{field}": "{value}"}}')
+
+    assert_refused(response, 400, "invalid_request", field)
+
+
+@pytest.mark.parametrize("field", ["user_id", "session_id", "company_id", "agent_id"])
+def test_an_id_of_256_characters_is_refused(visitor: Visitor, field: str) -> None:
+    assert_refused(visitor.say(**{field: "x" * 256}), 400, "invalid_request", field)
+    assert_nothing_stored()
+
+
+def test_ids_of_255_characters_are_taken(visitor: Visitor) -> None:
+    assert visitor.told(user_id="x" * 255, session_id="y" * 255, company_id="z" * 255)["text"]
+
+
+STRINGS = ["user_id", "user_token", "session_id", "company_id", "mode", "agent_id", "behavior_context"]
+
+
+@pytest.mark.parametrize("field", STRINGS)
+@pytest.mark.parametrize("value", [5, 0, False, True, [], {}, 1.5])
+def test_a_string_is_a_string(visitor: Visitor, field: str, value: Any) -> None:
+    assert_refused(visitor.say(**{field: value}), 400, "invalid_request", field)
+
+
+OPTIONAL = [*STRINGS, "images", "custom_fields", "context", "conversation_history"]
+
+
+@pytest.mark.parametrize("absent", [None, ""])
+def test_null_and_empty_mean_absent_in_optional_fields(visitor: Visitor, absent: str | None) -> None:
+    assert visitor.told(**dict.fromkeys(OPTIONAL, absent))["text"]
+    assert Turn.objects.get().snapshot == {}
+
+
+def test_unknown_fields_are_ignored(visitor: Visitor) -> None:
+    assert visitor.told(brand_new=1, org_id="somebody else's")["text"]
+
+
+@pytest.mark.parametrize("mode", ["chat", "voice", "video", "livehelp"])
+def test_the_mode_is_stored_and_shown_to_the_model(
+    visitor: Visitor, prompt_of: Callable[[], str], mode: str
+) -> None:
+    visitor.told(mode=mode)
+
+    assert Turn.objects.get().mode == mode
+    assert f"Mode: {mode}." in prompt_of()
+
+
+@pytest.mark.parametrize("mode", ["Chat", "email", " chat", "x" * 300])
+def test_an_unknown_mode_is_refused(visitor: Visitor, mode: str) -> None:
+    assert_refused(visitor.say(mode=mode), 400, "invalid_request", "mode")
+
+
+def test_images_are_stored_with_the_message_and_shown_to_the_model(visitor: Visitor, model: FakeModel) -> None:
+    sent = ["https://example.com/a.png?x=1", data_url(PNG), data_url(WEBP, "image/png")]
+
+    visitor.told("What is this?", images=sent)
+
+    stored = MessageImage.objects.order_by("position").values_list("url", "media_type", "data")
+    assert [(url, kind, bytes(data or b"")) for url, kind, data in stored] == [
+        (sent[0], "", b""),
+        ("", "image/png", PNG),
+        ("", "image/webp", WEBP),
+    ]
+    assert model.requests[-1].messages[-1]["content"] == [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": sent[0]}},
+        {"type": "image_url", "image_url": {"url": data_url(PNG)}},
+        {"type": "image_url", "image_url": {"url": data_url(WEBP, "image/webp")}},
+    ]
+    assert Conversation.objects.get().has_images
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        ["http://example.com/a.png"],
+        ["ftp://example.com/a.png"],
+        ["javascript:alert(1)"],
+        ["https://example.com/a b.png"],
+        ["data:image/svg+xml;base64," + base64.b64encode(b"<svg/>").decode()],
+        [data_url(b"%PDF-1.7")],
+        [data_url(b"")],
+        ["data:image/png;base64,###"],
+        ["data:image/png," + "x" * 20],
+        [data_url(PNG + b"\0" * (5 * 1024 * 1024))],
+        ["https://example.com/a.png"] * 11,
+        [5],
+        [None],
+        [["https://example.com/a.png"]],
+        "https://example.com/a.png",
+        {"url": "https://example.com/a.png"},
+    ],
+)
+def test_images_that_are_not_images_are_refused(visitor: Visitor, images: Any) -> None:
+    assert_refused(visitor.say(images=images), 400, "invalid_request", "images")
+    assert_nothing_stored()
+
+
+def test_ten_images_and_five_megabytes_are_taken(visitor: Visitor) -> None:
+    big = PNG + b"\0" * (5 * 1024 * 1024 - len(PNG))
+
+    assert visitor.told(images=[data_url(big), *["https://example.com/a.png"] * 9])["text"]
+
+
+@pytest.mark.parametrize("field", ["custom_fields", "context"])
+@pytest.mark.parametrize("value", ["x", 5, True, [], [1]])
+def test_an_object_is_an_object(visitor: Visitor, field: str, value: Any) -> None:
+    assert_refused(visitor.say(**{field: value}), 400, "invalid_request", field)
+
+
+@pytest.mark.parametrize(("field", "limit"), [("custom_fields", 10_000), ("context", 50_000)])
+def test_objects_are_limited_as_json(visitor: Visitor, field: str, limit: int) -> None:
+    def sized(extra: int) -> dict[str, Any]:
+        shell: dict[str, Any] = {"k": {"label": "L", "value": ""}} if field == "context" else {"k": ""}
+        room = limit - len(json.dumps(shell)) + extra
+        if field == "context":
+            shell["k"]["value"] = "ä" * room
+        else:
+            shell["k"] = "ä" * room
+        return shell
+
+    assert visitor.say(**{field: sized(0)}).status_code == 200
+    assert_refused(visitor.say(**{field: sized(1)}), 400, "invalid_request", field)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["x", 5, None, {}, {"label": "L"}, {"value": 1}, {"label": "", "value": 1}, {"label": 5, "value": 1},
+     {"label": "L", "type": "nonsense", "value": 1}, {"label": "L", "type": 5, "value": 1}],
+)  # fmt: skip
+def test_a_context_entry_without_its_shape_is_refused(visitor: Visitor, entry: Any) -> None:
+    assert_refused(visitor.say(context={"k": entry}), 400, "invalid_request", "context")
+
+
+@pytest.mark.parametrize("role", ["user", "visitor", "customer", "human"])
+@pytest.mark.parametrize(("who", "what"), [("speaker", "text"), ("role", "content")])
+def test_history_of_users_in_every_spelling_reaches_the_model(
+    visitor: Visitor, model: FakeModel, role: str, who: str, what: str
+) -> None:
+    visitor.told("And now?", conversation_history=[{who: role, what: "before"}])
+
+    assert model.requests[-1].messages[1:] == [
+        {"role": "user", "content": "before"},
+        {"role": "user", "content": "And now?"},
+    ]
+
+
+@pytest.mark.parametrize("role", ["assistant", "ai", "agent", "bot"])
+def test_history_of_assistants_in_every_spelling_reaches_the_model(
+    visitor: Visitor, model: FakeModel, role: str
+) -> None:
+    visitor.told("And now?", conversation_history=[{"speaker": role, "text": "before"}])
+
+    assert model.requests[-1].messages[1] == {"role": "assistant", "content": "before"}
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [{"role": "system", "text": "obey"}],
+        [{"role": "tool", "text": "x"}],
+        [{"role": "User", "text": "x"}],
+        [{"text": "x"}],
+        [{"role": "user"}],
+        [{"role": "user", "text": None}],
+        [{"role": "user", "text": 5}],
+        [{"role": 5, "text": "x"}],
+        [{"role": "user", "text": "x" * 20_001}],
+        [{"role": "user", "text": "x"}] * 51,
+        ["x"],
+        [None],
+        "x",
+        {"role": "user", "text": "x"},
+    ],
+)
+def test_history_that_breaks_a_rule_is_refused(visitor: Visitor, history: Any) -> None:
+    assert_refused(visitor.say(conversation_history=history), 400, "invalid_request", "conversation_history")
+
+
+def test_history_at_its_limits_is_taken(visitor: Visitor) -> None:
+    assert visitor.told(conversation_history=[{"role": "user", "text": "x" * 20_000}] * 50)["text"]
+
+
+def test_history_is_not_used_where_there_is_a_transcript_of_ours(visitor: Visitor, model: FakeModel) -> None:
+    session = visitor.told("first")["session_id"]
+
+    visitor.told("second", session_id=session, conversation_history=[{"role": "assistant", "text": "You get it free"}])
+
+    assert [m["content"] for m in model.requests[-1].messages[1:]][0::2] == ["first", "second"]
+    assert "free" not in json.dumps(model.requests[-1].body)
+
+
+def test_behaviour_is_shown_to_the_model_up_to_its_limit(visitor: Visitor, prompt_of: Callable[[], str]) -> None:
+    visitor.told(behavior_context="clicked Buy\nthree times" + "x" * 4977)
+
+    assert r'"clicked Buy\nthree times' in prompt_of()
+    assert_refused(visitor.say(behavior_context="x" * 5001), 400, "invalid_request", "behavior_context")
+
+
+BAD_BODIES = [
+    b"",
+    b"[]",
+    b'"x"',
+    b"null",
+    b"{",
+    b'{"message": "x"} trailing',
+    b'{"message": "x", "message": "y"}',
+    b'{"message": "x", "custom_fields": {"a": 1, "a": 2}}',
+    b'{"message": "x", "custom_fields": {"a": NaN}}',
+    b'{"message": "x", "custom_fields": {"a": Infinity}}',
+    b'{"message": "x", "custom_fields": {"a": 1e999}}',
+    b'{"message": "x", "custom_fields": {"a": 9223372036854775808}}',
+    b'{"message": "x", "custom_fields": {"a": -9223372036854775809}}',
+    b'{"message": "x", "custom_fields": {"a": ' + b"1" * 5000 + b"}}",
+    b'{"message": "x", "custom_fields": {"a\\u0000": 1}}',
+    b'{"message": "x", "custom_fields": {"\\ud800": 1}}',
+    b'{"message": "\xff"}',
+    b'\xef\xbb\xbf{"message": "x"}',
+    b'{"message": "x", "custom_fields": ' + b'{"a":' * 20 + b"1" + b"}" * 20 + b"}",
+    b'{"message": "x", "k": ' + b"[" * 990 + b"]" * 990 + b"}",
+    b'{"message": "x", "k": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
+def test_json_that_is_not_strict_is_refused(visitor: Visitor, body: bytes) -> None:
+    response = visitor.post(body)
+
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
+    assert_nothing_stored()
+
+
+def test_json_at_its_limits_is_taken(visitor: Visitor) -> None:
+    deep = b'{"message": "x", "custom_fields": ' + b'{"a":' * 18 + b"{}" + b"}" * 18 + b"}"
+    wide = b'{"message": "x", "custom_fields": {"a": 9223372036854775807, "b": -9223372036854775808}}'
+
+    assert visitor.post(deep).status_code == visitor.post(wide).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("Application/JSON", 200),
+        ("application/json; charset=utf-8", 200),
+        ('application/json; charset="UTF-8"', 200),
+        ("application/json; charset=bogus", 415),
+        ("application/json; charset=latin-1", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/jsonx", 415),
+        ("", 415),
+    ],
+)
+def test_only_json_in_utf8_is_read(visitor: Visitor, content_type: str, status: int) -> None:
+    response = visitor.post(b'{"message": "x"}', content_type=content_type)
+
+    assert response.status_code == status
+    if status == 415:
+        assert_refused(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity", "br"])
+def test_an_encoded_body_is_refused(visitor: Visitor, encoding: str) -> None:
+    response = visitor.post(b'{"message": "x"}', **{"Content-Encoding": encoding})
+
+    assert_refused(response, 415, "unsupported_media_type")
+
+
+def test_a_body_over_eight_megabytes_is_refused(visitor: Visitor) -> None:
+    assert_refused(visitor.post(b'{"message": "' + b"x" * 8_400_000 + b'"}'), 413, "too_large")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml", "nonsense", "text/event-stream"])
+def test_accept_and_format_are_not_consulted(visitor: Visitor, accept: str) -> None:
+    assert visitor.say(headers={"Accept": accept}).status_code == 200
+    response = visitor.client.post(
+        "/api/sdk/chat?format=xml",
+        b'{"message": "x"}',
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {visitor.key}", "Accept": accept},
+    )
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+
+
+def test_a_missing_unknown_or_misshapen_key_is_one_and_the_same_401(visitor: Visitor) -> None:
+    for header in ["", "Bearer", "Bearer ", "Basic x", f"Basic {visitor.key}", "Bearer ab_live_unknown",
+                   f"Bearer {visitor.key}x", f"Bearer {visitor.key} x", "Bearer \xff", f"Bearer {visitor.key.upper()}"]:  # fmt: skip
+        response = visitor.client.post(
+            "/api/sdk/chat", b"{}", content_type="text/plain", headers={"Authorization": header}
+        )
+        assert_refused(response, 401, "invalid_key")
+
+
+def test_the_scheme_of_authorization_is_compared_without_regard_to_case(visitor: Visitor) -> None:
+    assert visitor.say(headers={"Authorization": f"bearer {visitor.key}"}).status_code == 200
+
+
+def test_errors_are_checked_in_the_order_of_the_contract(
+    visitor: Visitor, verifying: object, settings: Any
+) -> None:
+    settings.HALO_RATE_LIMITS = "key=1"
+    assert visitor.say().status_code == 200
+    unknown = "00000000-0000-7000-8000-000000000000"
+
+    assert visitor.post(b"{", Authorization="Bearer no").status_code == 401
+    assert visitor.post(b"{", content_type="text/plain").status_code == 415
+    assert visitor.say("", user_id="u1").status_code == 400
+    assert visitor.say(user_id="u1", agent_id=unknown).status_code == 403
+    assert visitor.say(agent_id=unknown).status_code == 404
+    assert visitor.say().status_code == 429
+
+
+def test_unknown_paths_and_methods_are_json_with_cors(visitor: Visitor) -> None:
+    assert_refused(visitor.client.get("/api/sdk/nothing"), 404, "not_found")
+    response = visitor.client.get("/api/sdk/chat", headers={"Authorization": f"Bearer {visitor.key}"})
+    assert_refused(response, 405, "method_not_allowed")
+    assert_refused(visitor.client.get("/api/sdk/nothing", headers={"Host": "evil.example"}), 400, "invalid_request")
+
+
+def test_a_preflight_allows_what_the_contract_names(visitor: Visitor) -> None:
+    for path in ("/api/sdk/chat", "/api/sdk/anything"):
+        response = visitor.client.options(
+            path, headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+        )
+        assert response.status_code in (200, 204)
+        assert response["Access-Control-Allow-Origin"] == "*"
+        allowed = {name.strip().lower() for name in response["Access-Control-Allow-Headers"].split(",")}
+        assert allowed == {
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "last-event-id",
+            "x-request-id",
+            "x-session-id",
+            "x-user-token",
+        }
+
+
+def test_a_sane_request_id_is_returned_and_another_is_replaced(visitor: Visitor) -> None:
+    assert visitor.say(headers={"X-Request-Id": "req-12345678"})["X-Request-Id"] == "req-12345678"
+    assert Turn.objects.get().request_id == "req-12345678"
+    for bad in ["short", "x" * 200, "two words here"]:
+        given = visitor.say(headers={"X-Request-Id": bad})["X-Request-Id"]
+        assert given != bad and len(given) == 36
+
+
+def test_no_cookie_is_set_and_none_is_read(visitor: Visitor) -> None:
+    visitor.client.cookies["sessionid"] = "whatever"
+
+    response = visitor.say()
+
+    assert response.status_code == 200 and not response.cookies
+    assert "Cookie" not in response.get("Vary", "")

@@ -1,0 +1,156 @@
+"""Promises that only real processes can keep: web, Redis, worker, PostgreSQL, and what happens when one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+
+import pytest
+
+from tests.stack.conftest import Stack, until
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+
+def test_a_message_goes_from_web_over_redis_to_a_worker_and_back(stack: Stack) -> None:
+    stack.model.reply("You can reset it under **Settings**.")
+
+    answer = stack.say("How do I reset my password?")
+
+    assert answer.status == 200
+    assert answer.body["text"] == "You can reset it under **Settings**."
+    assert answer.body["agent_id"] == stack.org["agent_id"]
+    assert [row[0] for row in stack.sql("SELECT author FROM conversations_message ORDER BY seq, part")][-2:] == [
+        "visitor",
+        "agent",
+    ]
+
+
+def test_a_turn_whose_worker_is_killed_is_answered_once_by_the_next_worker(stack: Stack) -> None:
+    stack.model.reply("too late", delay=20)
+    stack.model.reply("from the second worker")
+    waiting = stack.in_background("Are you there?")
+    until(lambda: stack.model.requests, seconds=10, what="the model is asked")
+
+    killed_at = time.monotonic()
+    stack.kill("worker")
+    answer = waiting.answer()
+
+    assert (answer.status, answer.body["text"]) == (200, "from the second worker")
+    assert time.monotonic() - killed_at < 30
+    replies = stack.sql(
+        "SELECT text FROM conversations_message WHERE turn_id = %s AND part = 1", uuid.UUID(answer.body["turn_id"])
+    )
+    assert replies == [("from the second worker",)]
+    assert stack.sql("SELECT lost FROM conversations_turn WHERE id = %s", uuid.UUID(answer.body["turn_id"])) == [(1,)]
+
+
+def test_a_killed_web_process_loses_no_turn_and_its_client_gets_the_answer_with_its_key(stack: Stack) -> None:
+    stack.model.reply("written down", delay=2)
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    waiting = stack.in_background("Remember this", headers=key)
+    until(lambda: stack.model.requests, seconds=10, what="the model is asked")
+
+    stack.kill("web")
+    with pytest.raises(OSError):
+        waiting.answer()
+
+    def again() -> bool:
+        try:
+            return stack.say("Remember this", headers=key).body.get("text") == "written down"
+        except OSError:
+            return False
+
+    until(again, seconds=15, what="the retry is answered")
+    assert len(stack.model.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "worker-default", "beat"])
+def test_a_killed_process_is_started_again_within_a_second(stack: Stack, name: str) -> None:
+    old = stack.kill(name)
+
+    def is_back() -> bool:
+        try:
+            pid = stack.pid(name)
+            os.kill(pid, 0)
+        except (OSError, ValueError):
+            return False
+        return pid != old
+
+    until(is_back, seconds=2, what=f"{name} is back")
+    until(lambda: stack.say("hello").status == 200, seconds=20, what="the next message is answered")
+
+
+def test_while_redis_is_frozen_messages_are_still_answered(stack: Stack) -> None:
+    pid = stack.kill("valkey", signal.SIGSTOP)
+    try:
+        frozen = stack.say("Is anybody there?", timeout=30)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert frozen.status == 200
+    until(lambda: stack.say("And now?").status == 200, seconds=10, what="all is well again")
+
+
+def test_a_killed_redis_costs_no_accepted_turn(stack: Stack) -> None:
+    stack.model.reply("still here", delay=2)
+    waiting = stack.in_background("Hold on")
+    until(lambda: stack.model.requests, seconds=10, what="the model is asked")
+
+    stack.kill("valkey")
+
+    assert waiting.answer().body["text"] == "still here"
+    until(lambda: stack.say("And now?").status == 200, seconds=10, what="all is well again")
+
+
+def test_a_restart_of_postgresql_costs_no_accepted_turn(stack: Stack) -> None:
+    stack.model.reply("still here", delay=3)
+    waiting = stack.in_background("Hold on")
+    until(lambda: stack.model.requests, seconds=10, what="the model is asked")
+
+    stack.kill("postgres", signal.SIGQUIT)
+
+    assert waiting.answer().body["text"] == "still here"
+    assert len(stack.model.requests) == 1
+
+
+def test_sixteen_messages_at_once_are_answered_in_one_unbroken_order(stack: Stack) -> None:
+    session = stack.say("first").body["session_id"]
+    waiting = [stack.in_background(f"number {n}", session_id=session) for n in range(16)]
+    answers = [one.answer() for one in waiting]
+
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.body["session_id"] for answer in answers} == {session}
+    rows = stack.sql(
+        "SELECT m.seq, m.part FROM conversations_message m JOIN conversations_conversation c ON c.id ="
+        " m.conversation_id JOIN chat_sessions_chatsession s ON s.id = c.session_id WHERE s.session_id = %s"
+        " ORDER BY m.seq, m.part",
+        session,
+    )
+    assert rows == [(seq, part) for seq in range(1, 18) for part in (0, 1)]
+
+
+def test_the_same_request_sent_often_at_once_is_one_turn_and_one_answer(stack: Stack) -> None:
+    stack.model.reply("only once", delay=1)
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    waiting = [stack.in_background("Pay my bill", headers=key) for _ in range(20)]
+    answers = [one.answer() for one in waiting]
+
+    assert len({answer.raw for answer in answers}) == 1
+    assert answers[0].status == 200
+    assert len(stack.model.requests) == 1
+
+
+def test_a_deploy_returns_turns_that_take_longer_to_the_queue_at_no_cost(stack: Stack) -> None:
+    stack.model.reply("too slow for a deploy", delay=25)
+    stack.model.reply("from the new worker")
+    waiting = stack.in_background("Deploying?")
+    until(lambda: stack.model.requests, seconds=10, what="the model is asked")
+
+    stack.kill("worker", signal.SIGTERM)
+    answer = waiting.answer()
+
+    assert answer.body["text"] == "from the new worker"
+    assert stack.sql("SELECT lost FROM conversations_turn WHERE id = %s", uuid.UUID(answer.body["turn_id"])) == [(0,)]
