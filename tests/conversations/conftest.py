@@ -78,6 +78,12 @@ def visitor(acme: Organization, cast: Cast) -> Visitor:
 
 
 @pytest.fixture
+def guest(cast: Cast) -> Visitor:
+    """A visitor who is turned away: no worker is there, and nothing that is stored outlives the test."""
+    return Visitor(cast.acme.key.value)
+
+
+@pytest.fixture
 def stranger(acme: Organization, cast: Cast) -> Visitor:
     """A visitor of Globex, whose agent asks the same fake model."""
     Organization.objects.filter(pk=cast.globex.org.pk).update(

@@ -81,13 +81,13 @@ def test_a_message_reaches_transcript_and_model_as_it_was_sent(
 
 
 @pytest.mark.parametrize("message", ["", " ", "\n\t\u00a0", "x" * 10_001, None, 5, True, [], {}, ["x"]])
-def test_a_message_that_is_blank_too_long_or_no_string_is_refused(visitor: Visitor, message: Any) -> None:
-    assert_refused(visitor.say(message), 400, "invalid_request", "message")
+def test_a_message_that_is_blank_too_long_or_no_string_is_refused(guest: Visitor, message: Any) -> None:
+    assert_refused(guest.say(message), 400, "invalid_request", "message")
     assert_nothing_stored()
 
 
-def test_a_missing_message_is_refused(visitor: Visitor) -> None:
-    assert_refused(visitor.post("{}"), 400, "invalid_request", "message")
+def test_a_missing_message_is_refused(guest: Visitor) -> None:
+    assert_refused(guest.post("{}"), 400, "invalid_request", "message")
 
 
 def test_what_cannot_be_stored_in_free_text_becomes_a_replacement_character(visitor: Visitor) -> None:
@@ -99,15 +99,15 @@ def test_what_cannot_be_stored_in_free_text_becomes_a_replacement_character(visi
 
 @pytest.mark.parametrize("field", ["user_id", "session_id", "company_id", "agent_id", "mode"])
 @pytest.mark.parametrize("value", ["a\\u0000b", "a\\ud800b"])
-def test_what_cannot_be_stored_in_ids_and_enums_is_refused(visitor: Visitor, field: str, value: str) -> None:
-    response = visitor.post(f'{{"message": "hi", "{field}": "{value}"}}')
+def test_what_cannot_be_stored_in_ids_and_enums_is_refused(guest: Visitor, field: str, value: str) -> None:
+    response = guest.post(f'{{"message": "hi", "{field}": "{value}"}}')
 
     assert_refused(response, 400, "invalid_request", field)
 
 
 @pytest.mark.parametrize("field", ["user_id", "session_id", "company_id", "agent_id"])
-def test_an_id_of_256_characters_is_refused(visitor: Visitor, field: str) -> None:
-    assert_refused(visitor.say(**{field: "x" * 256}), 400, "invalid_request", field)
+def test_an_id_of_256_characters_is_refused(guest: Visitor, field: str) -> None:
+    assert_refused(guest.say(**{field: "x" * 256}), 400, "invalid_request", field)
     assert_nothing_stored()
 
 
@@ -120,8 +120,8 @@ STRINGS = ["user_id", "user_token", "session_id", "company_id", "mode", "agent_i
 
 @pytest.mark.parametrize("field", STRINGS)
 @pytest.mark.parametrize("value", [5, 0, False, True, [], {}, 1.5])
-def test_a_string_is_a_string(visitor: Visitor, field: str, value: Any) -> None:
-    assert_refused(visitor.say(**{field: value}), 400, "invalid_request", field)
+def test_a_string_is_a_string(guest: Visitor, field: str, value: Any) -> None:
+    assert_refused(guest.say(**{field: value}), 400, "invalid_request", field)
 
 
 OPTIONAL = [*STRINGS, "images", "custom_fields", "context", "conversation_history"]
@@ -148,8 +148,8 @@ def test_the_mode_is_stored_and_shown_to_the_model(
 
 
 @pytest.mark.parametrize("mode", ["Chat", "email", " chat", "x" * 300])
-def test_an_unknown_mode_is_refused(visitor: Visitor, mode: str) -> None:
-    assert_refused(visitor.say(mode=mode), 400, "invalid_request", "mode")
+def test_an_unknown_mode_is_refused(guest: Visitor, mode: str) -> None:
+    assert_refused(guest.say(mode=mode), 400, "invalid_request", "mode")
 
 
 def test_images_are_stored_with_the_message_and_shown_to_the_model(visitor: Visitor, model: FakeModel) -> None:
@@ -193,8 +193,8 @@ def test_images_are_stored_with_the_message_and_shown_to_the_model(visitor: Visi
         {"url": "https://example.com/a.png"},
     ],
 )
-def test_images_that_are_not_images_are_refused(visitor: Visitor, images: Any) -> None:
-    assert_refused(visitor.say(images=images), 400, "invalid_request", "images")
+def test_images_that_are_not_images_are_refused(guest: Visitor, images: Any) -> None:
+    assert_refused(guest.say(images=images), 400, "invalid_request", "images")
     assert_nothing_stored()
 
 
@@ -206,8 +206,8 @@ def test_ten_images_and_five_megabytes_are_taken(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("field", ["custom_fields", "context"])
 @pytest.mark.parametrize("value", ["x", 5, True, [], [1]])
-def test_an_object_is_an_object(visitor: Visitor, field: str, value: Any) -> None:
-    assert_refused(visitor.say(**{field: value}), 400, "invalid_request", field)
+def test_an_object_is_an_object(guest: Visitor, field: str, value: Any) -> None:
+    assert_refused(guest.say(**{field: value}), 400, "invalid_request", field)
 
 
 @pytest.mark.parametrize(("field", "limit"), [("custom_fields", 10_000), ("context", 50_000)])
@@ -230,8 +230,8 @@ def test_objects_are_limited_as_json(visitor: Visitor, field: str, limit: int) -
     ["x", 5, None, {}, {"label": "L"}, {"value": 1}, {"label": "", "value": 1}, {"label": 5, "value": 1},
      {"label": "L", "type": "nonsense", "value": 1}, {"label": "L", "type": 5, "value": 1}],
 )  # fmt: skip
-def test_a_context_entry_without_its_shape_is_refused(visitor: Visitor, entry: Any) -> None:
-    assert_refused(visitor.say(context={"k": entry}), 400, "invalid_request", "context")
+def test_a_context_entry_without_its_shape_is_refused(guest: Visitor, entry: Any) -> None:
+    assert_refused(guest.say(context={"k": entry}), 400, "invalid_request", "context")
 
 
 @pytest.mark.parametrize("role", ["user", "visitor", "customer", "human"])
@@ -275,8 +275,8 @@ def test_history_of_assistants_in_every_spelling_reaches_the_model(
         {"role": "user", "text": "x"},
     ],
 )
-def test_history_that_breaks_a_rule_is_refused(visitor: Visitor, history: Any) -> None:
-    assert_refused(visitor.say(conversation_history=history), 400, "invalid_request", "conversation_history")
+def test_history_that_breaks_a_rule_is_refused(guest: Visitor, history: Any) -> None:
+    assert_refused(guest.say(conversation_history=history), 400, "invalid_request", "conversation_history")
 
 
 def test_history_at_its_limits_is_taken(visitor: Visitor) -> None:
@@ -325,8 +325,8 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
-def test_json_that_is_not_strict_is_refused(visitor: Visitor, body: bytes) -> None:
-    response = visitor.post(body)
+def test_json_that_is_not_strict_is_refused(guest: Visitor, body: bytes) -> None:
+    response = guest.post(body)
 
     assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
     assert_nothing_stored()
@@ -364,14 +364,14 @@ def test_only_json_in_utf8_is_read(visitor: Visitor, content_type: str, status: 
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity", "br"])
-def test_an_encoded_body_is_refused(visitor: Visitor, encoding: str) -> None:
-    response = visitor.post(b'{"message": "x"}', **{"Content-Encoding": encoding})
+def test_an_encoded_body_is_refused(guest: Visitor, encoding: str) -> None:
+    response = guest.post(b'{"message": "x"}', **{"Content-Encoding": encoding})
 
     assert_refused(response, 415, "unsupported_media_type")
 
 
-def test_a_body_over_eight_megabytes_is_refused(visitor: Visitor) -> None:
-    assert_refused(visitor.post(b'{"message": "' + b"x" * 8_400_000 + b'"}'), 413, "too_large")
+def test_a_body_over_eight_megabytes_is_refused(guest: Visitor) -> None:
+    assert_refused(guest.post(b'{"message": "' + b"x" * 8_400_000 + b'"}'), 413, "too_large")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "nonsense", "text/event-stream"])
@@ -386,10 +386,10 @@ def test_accept_and_format_are_not_consulted(visitor: Visitor, accept: str) -> N
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
 
 
-def test_a_missing_unknown_or_misshapen_key_is_one_and_the_same_401(visitor: Visitor) -> None:
-    for header in ["", "Bearer", "Bearer ", "Basic x", f"Basic {visitor.key}", "Bearer ab_live_unknown",
-                   f"Bearer {visitor.key}x", f"Bearer {visitor.key} x", "Bearer \xff", f"Bearer {visitor.key.upper()}"]:  # fmt: skip
-        response = visitor.client.post(
+def test_a_missing_unknown_or_misshapen_key_is_one_and_the_same_401(guest: Visitor) -> None:
+    for header in ["", "Bearer", "Bearer ", "Basic x", f"Basic {guest.key}", "Bearer ab_live_unknown",
+                   f"Bearer {guest.key}x", f"Bearer {guest.key} x", "Bearer \xff", f"Bearer {guest.key.upper()}"]:  # fmt: skip
+        response = guest.client.post(
             "/api/sdk/chat", b"{}", content_type="text/plain", headers={"Authorization": header}
         )
         assert_refused(response, 401, "invalid_key")
@@ -414,16 +414,16 @@ def test_errors_are_checked_in_the_order_of_the_contract(
     assert visitor.say().status_code == 429
 
 
-def test_unknown_paths_and_methods_are_json_with_cors(visitor: Visitor) -> None:
-    assert_refused(visitor.client.get("/api/sdk/nothing"), 404, "not_found")
-    response = visitor.client.get("/api/sdk/chat", headers={"Authorization": f"Bearer {visitor.key}"})
+def test_unknown_paths_and_methods_are_json_with_cors(guest: Visitor) -> None:
+    assert_refused(guest.client.get("/api/sdk/nothing"), 404, "not_found")
+    response = guest.client.get("/api/sdk/chat", headers={"Authorization": f"Bearer {guest.key}"})
     assert_refused(response, 405, "method_not_allowed")
-    assert_refused(visitor.client.get("/api/sdk/nothing", headers={"Host": "evil.example"}), 400, "invalid_request")
+    assert_refused(guest.client.get("/api/sdk/nothing", headers={"Host": "evil.example"}), 400, "invalid_request")
 
 
-def test_a_preflight_allows_what_the_contract_names(visitor: Visitor) -> None:
+def test_a_preflight_allows_what_the_contract_names(guest: Visitor) -> None:
     for path in ("/api/sdk/chat", "/api/sdk/anything"):
-        response = visitor.client.options(
+        response = guest.client.options(
             path, headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
         )
         assert response.status_code in (200, 204)
