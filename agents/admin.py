@@ -78,7 +78,7 @@ class AgentAdmin(StaffAdmin):
 
     @admin.display(description="Stored model key")
     def key_state(self, obj: Agent) -> str:
-        return "Set" if obj.api_key else "None: the organisation's is used, where its model address is"
+        return "Set" if obj.api_key else "None"
 
     @admin.display(description="Latest versions")
     def versions(self, obj: Agent) -> str:

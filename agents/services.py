@@ -22,8 +22,9 @@ from orgs.services import (
 )
 
 _ENDPOINT = ("base_url", "api_key", "url_trusted")
-# What other functions of this module, or the database, decide.
-_NOT_SAVED = {"id", "org", "status", "is_default", "current_version", "created_at", *_ENDPOINT}
+# What `change_agent` writes: not what other functions of this module, or nobody, may change.
+_OURS = {"id", "org", "status", "is_default", "current_version", "created_at", *_ENDPOINT}
+_CHANGEABLE = {field.name for field in Agent._meta.concrete_fields} - _OURS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,12 +39,15 @@ class ReadyOrg:
 
 @transaction.atomic
 def create_ready_org(
-    *, name: str, slug: str | None = None, verify_identity: bool = False, model_backend: str = "", by: User | None = None
+    *,
+    name: str,
+    slug: str | None = None,
+    verify_identity: bool = False,
+    model_backend: str = "",
+    by: User | None = None,
 ) -> ReadyOrg:
     """An organisation with an active agent, a widget key for every site, and an identity secret."""
-    org = create_organization(
-        name=name, slug=slug, by=by, verify_identity=verify_identity, model_backend=model_backend
-    )
+    org = create_organization(name=name, slug=slug, by=by, verify_identity=verify_identity, model_backend=model_backend)
     key = create_widget_key(org=org, label="Website", by=by)
     _, plain = create_identity_secret(org=org, by=by)
     agent = make_default(agent=create_agent(org=org, name="Assistant", by=by), by=by)
@@ -62,16 +66,12 @@ def create_agent(
     note: str = "",
 ) -> Agent:
     """A new active agent with its first version published."""
-    agent = Agent(
-        org=org, name=name, instructions=instructions, greeting=greeting, backend=backend, model=model
-    )
+    agent = Agent(org=org, name=name, instructions=instructions, greeting=greeting, backend=backend, model=model)
     return add_agent(agent=agent, by=by, note=note)
 
 
 @transaction.atomic
-def add_agent(
-    *, agent: Agent, by: User | None, base_url: str = "", api_key: str = "", note: str = ""
-) -> Agent:
+def add_agent(*, agent: Agent, by: User | None, base_url: str = "", api_key: str = "", note: str = "") -> Agent:
     """Stores the unsaved `agent`, whose model answers at `base_url`, and publishes its first version."""
     lock_org(agent.org_id)
     agent.base_url, agent.api_key, agent.url_trusted = next_endpoint(
@@ -87,12 +87,12 @@ def add_agent(
 
 @transaction.atomic
 def change_agent(*, agent: Agent, names: Iterable[str], by: User | None, note: str = "") -> AgentVersion:
-    """Writes the named columns of `agent` and publishes what it is now.
+    """Writes those of the named columns that make up a version, and publishes what `agent` is now.
 
     Status, being the active agent, and the model's address and key have functions of their own.
     """
     lock_org(agent.org_id)
-    names = [name for name in names if name not in _NOT_SAVED]
+    names = [name for name in names if name in _CHANGEABLE]
     if names:
         agent.save(update_fields=names)
     return publish(agent=agent, by=by, note=note)
@@ -140,9 +140,7 @@ def set_model_endpoint(
     new_key = bool(api_key) and api_key != stored.api_key
     if now_is or new_key:
         after = now_is | ({"api_key": "replaced"} if new_key else {})
-        audit.record(
-            org=agent.org_id, actor=by, action="agent.model_endpoint", target=agent, before=was, after=after
-        )
+        audit.record(org=agent.org_id, actor=by, action="agent.model_endpoint", target=agent, before=was, after=after)
     return publish(agent=agent, by=by, note=note)
 
 
@@ -159,9 +157,7 @@ def make_default(*, agent: Agent, by: User | None) -> Agent:
         others.update(is_default=False)
         agent.is_default = True
         agent.save(update_fields=["is_default"])
-        audit.record(
-            org=agent.org_id, actor=by, action="agent.made_default", target=agent, before={"default": was}
-        )
+        audit.record(org=agent.org_id, actor=by, action="agent.made_default", target=agent, before={"default": was})
     return agent
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 from typing import Any
 
 from halo import settings
-from halo.embedded.processes import die_with_parent
+from halo.embedded.processes import die_with_parent, file_limit
 
 bind = os.environ.get("HALO_BIND") or f"127.0.0.1:{settings.HALO_PORT}"
 workers = int(os.environ.get("HALO_WEB_WORKERS", "2"))
@@ -17,7 +16,7 @@ worker_class = "halo.web_worker.DeadlineWorker"
 threads = int(os.environ.get("HALO_WEB_THREADS", "512"))
 backlog = 2048
 # A request that waits for its turn has a connection to Redis beside its client's; some files are everybody's.
-worker_connections = max(threads + 64, min(4096, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 256) // 2))
+worker_connections = max(threads + 64, min(4096, (file_limit() - 256) // 2))
 keepalive = 75
 # Loaded once and forked: 40 MB less with two workers, and a lost worker is back at once. No thread and no connection
 # may come to be while the application loads; `post_worker_init` is for those.
@@ -35,11 +34,12 @@ limit_request_line = 8_190
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or ("127.0.0.1,::1" if settings.HALO_PROXIES else "")
 # The application logs requests itself, without session ids.
 accesslog = None
+_logging: dict[str, Any] = settings.LOGGING
 logconfig_dict = {
-    **settings.LOGGING,
+    **_logging,
     "filters": {"no_client_text": {"()": "halo.web_worker.NoClientText"}},
     "loggers": {
-        **settings.LOGGING["loggers"],
+        **_logging["loggers"],
         "gunicorn.error": {
             "level": "INFO",
             "handlers": ["console"],

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from halo.embedded import EmbeddedError
-from halo.embedded.accounts import make_folders, servers_account
+from halo.embedded.accounts import make_run_folders
 from halo.embedded.processes import ENOUGH_FILES, MARK, Program, end, marked, raise_file_limit, rotate
 from halo.embedded.servers import START_SECONDS, Servers, holding
 
@@ -54,7 +54,11 @@ class Kept:
         """Starts the process again if it is time to; returns a sentence when it was found to have ended."""
         if self.start_at is not None:
             if now >= self.start_at:
-                self.start()
+                try:
+                    self.start()
+                except OSError as error:  # no memory, no disk: that may pass
+                    self.start_at = now + LONGEST_PAUSE
+                    return f"{self.program.name} cannot be started ({error}); trying again in {LONGEST_PAUSE:g} s."
             return None
         if self.program.is_running():
             return None
@@ -80,6 +84,8 @@ class Supervisor:
         self.children: list[Kept] = []
         self.once: Program | None = None
         self.next_rotation = 0.0
+        # How long the processes may take to stop: what is in flight is worth waiting for.
+        self.patient = True
 
     def run(self) -> int:
         """Everything from the first line to the last; returns the exit code."""
@@ -90,7 +96,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
         embedded = {"postgres": not os.environ.get("DATABASE_URL"), "valkey": not os.environ.get("REDIS_URL")}
         try:
-            make_folders(self.data_dir, servers_account(self.data_dir) if any(embedded.values()) else None)
+            make_run_folders(self.data_dir)
             with holding(self.data_dir, f"process {os.getpid()}, http://{self.bind}"):
                 try:
                     self._start(Servers(self.data_dir, **embedded))
@@ -99,11 +105,12 @@ class Supervisor:
                 except Stopped:
                     say("Stopping ...")
                     return 0
-                except EmbeddedError as error:
+                except (EmbeddedError, OSError) as error:
+                    self.patient = False
                     return _give_up(error)
                 finally:
                     self._stop()
-        except EmbeddedError as error:
+        except (EmbeddedError, OSError) as error:
             return _give_up(error)
 
     def _start(self, servers: Servers) -> None:
@@ -195,7 +202,6 @@ class Supervisor:
                 ) from error
 
     def _is_web_ready(self) -> bool:
-        connection: http.client.HTTPConnection
         if self.bind.startswith("unix:"):
             return Path(self.bind.removeprefix("unix:")).exists()
         host, _, port = self.bind.rpartition(":")
@@ -217,7 +223,7 @@ class Supervisor:
         self._until(lambda: not once.is_running(), MIGRATE_SECONDS, [])
         if once.process is not None and once.process.returncode != 0:
             hint = " Does the server that DATABASE_URL names answer?" if os.environ.get("DATABASE_URL") else ""
-            raise EmbeddedError(f"`manage.py {command[0]}` failed ({_how(once)}).{hint} {once.last_words()}".strip())
+            raise EmbeddedError(f"`manage.py {command[0]}` failed ({_how(once)}).{hint}\n{once.last_words()}".strip())
 
     def _until(self, done: Callable[[], bool], seconds: float, starting: list[Kept]) -> None:
         """Waits for `done`, looking after everything; raises when that takes too long, or `starting` keep ending."""
@@ -246,34 +252,36 @@ class Supervisor:
             self.next_rotation = now + 60.0
             for kept in self.servers + self.children:
                 if kept.program.log:
-                    rotate(kept.program.log)
+                    with suppress(OSError):
+                        rotate(kept.program.log)
 
     def _stop(self) -> None:
         """Web first, which finishes its requests with the workers' help; then the workers; the servers last."""
         by_name = {kept.program.name: kept.program for kept in self.children}
         if self.once and self.once.is_running():
             self.once.kill()
-        patient = True
         for names in (("web", "beat"), ("worker", "worker-default")):
-            patient = self._stop_all([by_name[name] for name in names if name in by_name], patient)
-        self._stop_all([kept.program for kept in self.servers], True)
+            self._stop_all([by_name[name] for name in names if name in by_name])
+        # Such as the workers of a killed gunicorn, which were still finishing their requests.
+        end(marked(self.data_dir), (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
+        self.patient = True  # with the data
+        self._stop_all([kept.program for kept in self.servers])
         if self.servers or self.children:
             say("Everything has stopped.")
 
-    def _stop_all(self, programs: list[Program], patient: bool) -> bool:
-        """Stops programs; returns False once somebody was impatient and asked again."""
+    def _stop_all(self, programs: list[Program]) -> None:
+        """Stops programs, at once when somebody asks a second time."""
         running = [program for program in programs if program.is_running()]
         for program in running:
             program.ask_to_stop()
         asked = time.monotonic()
         for program in programs:
-            while program.is_running() and time.monotonic() < asked + program.grace and patient:
+            while program.is_running() and time.monotonic() < asked + program.grace and self.patient:
                 got = signal.sigtimedwait(self.signals, 0.05)
-                patient = got is None or got.si_signo not in STOP_SIGNALS
+                self.patient = got is None or got.si_signo not in STOP_SIGNALS
             if program.is_running():
                 program.kill()
             program.forget()
-        return patient
 
 
 def say(text: str, *, to: TextIO = sys.stdout) -> None:
@@ -282,7 +290,7 @@ def say(text: str, *, to: TextIO = sys.stdout) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {text}", file=to, flush=True)
 
 
-def _give_up(error: EmbeddedError) -> int:
+def _give_up(error: Exception) -> int:
     say(f"Halo cannot start: {error}", to=sys.stderr)
     return 1
 

@@ -99,6 +99,7 @@ class DeadlineWorker(ThreadWorker):
         connection.timeout = client.deadline
         self.nr_conns += 1
         self.pending_conns.append(connection)
+        assert self.poller is not None
         self.poller.register(client, selectors.EVENT_READ, partial(self.on_pending_socket_readable, connection))
         return True
 

@@ -62,7 +62,7 @@ def address_of(request: HttpRequest) -> str | None:
 
 def state(row: models.Model, names: Iterable[str]) -> dict[str, Any]:
     """The named columns of `row` as JSON for `before` and `after`."""
-    found = {}
+    found: dict[str, Any] = {}
     for name in names:
         field = row._meta.get_field(name)
         if not isinstance(field, models.Field):

@@ -73,7 +73,7 @@ def may(user: Person, action: Action, org: Organization | uuid.UUID | None) -> b
     if user.is_superuser:
         return True
     org_id = org.pk if isinstance(org, Organization) else org
-    return roles_of(user).get(org_id, "") in MAY.get(action, frozenset())
+    return org_id is not None and roles_of(user).get(org_id, "") in MAY.get(action, frozenset())
 
 
 def may_somewhere(user: Person, action: Action) -> bool:
@@ -97,9 +97,9 @@ def org_ids(user: User, action: Action | None = None) -> list[uuid.UUID]:
     return [org for org, role in roles_of(user).items() if action is None or role in MAY.get(action, frozenset())]
 
 
-def roles_of(user: User) -> dict[uuid.UUID | None, str]:
+def roles_of(user: User) -> dict[uuid.UUID, str]:
     """Role by organisation: one query, kept on the user object, which lives as long as the request."""
-    known: dict[uuid.UUID | None, str] | None = user.__dict__.get(_ROLES)
+    known: dict[uuid.UUID, str] | None = user.__dict__.get(_ROLES)
     if known is None:
         known = dict(Membership.objects.filter(user=user).values_list("org_id", "role"))
         user.__dict__[_ROLES] = known

@@ -37,9 +37,7 @@ def change_row(*, row: Row, names: Iterable[str], by: User | None) -> Row:
         row.save(update_fields=[*names, *timestamps])
         was, now_is = audit.changes(before, audit.state(row, names))
         if now_is:
-            audit.record(
-                org=row.org_id, actor=by, action=_action(row, "changed"), target=row, before=was, after=now_is
-            )
+            audit.record(org=row.org_id, actor=by, action=_action(row, "changed"), target=row, before=was, after=now_is)
     return row
 
 

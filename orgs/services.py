@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -38,10 +39,10 @@ class Conflict(HaloError):
 def find_org(id_or_slug: str) -> Organization:
     """The organisation that an operator names; raises NotFound."""
     try:
-        wanted = {"id": uuid.UUID(id_or_slug)}
+        wanted = Q(pk=uuid.UUID(id_or_slug))
     except ValueError:
-        wanted = {"slug": id_or_slug}
-    org = Organization.objects.filter(**wanted).first()
+        wanted = Q(slug=id_or_slug)
+    org = Organization.objects.filter(wanted).first()
     if org is None:
         raise NotFound(f"There is no organisation with the id or slug “{id_or_slug}”.")
     return org
@@ -62,9 +63,7 @@ def create_organization(
     stem = slug or slugify(name)[:70] or "organisation"
     for number in range(1, 1000):
         candidate = stem if number == 1 else f"{stem}-{number}"
-        org = Organization(
-            name=name, slug=candidate, verify_identity=verify_identity, model_backend=model_backend
-        )
+        org = Organization(name=name, slug=candidate, verify_identity=verify_identity, model_backend=model_backend)
         try:
             with transaction.atomic():
                 org.save(force_insert=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -15,7 +17,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from unfold.admin import ModelAdmin
+from django.utils import formats, timezone
+from unfold.admin import ModelAdmin as UnfoldAdmin
 
 from halo.errors import HaloError
 from orgs import audit
@@ -25,6 +28,11 @@ from orgs.rows import add_row, change_row, delete_row
 from orgs.staff_forms import StaffForm, StrictJSONField
 from orgs.staff_lists import OrgFilter
 from orgs.tenancy import TenantModel
+
+if TYPE_CHECKING:
+    Base = Any  # unfold fixes types that its users are meant to override
+else:
+    Base = UnfoldAdmin
 
 
 class OrgAutocomplete(AutocompleteSelect):
@@ -36,7 +44,7 @@ class OrgAutocomplete(AutocompleteSelect):
         return f"{super().get_url()}?org={self.org_id}"
 
 
-class StaffAdmin(ModelAdmin):
+class StaffAdmin(Base):
     """A subclass names the actions of the permission table that its pages need, and overrides little else."""
 
     read: ClassVar[Action]
@@ -47,11 +55,15 @@ class StaffAdmin(ModelAdmin):
     form = StaffForm
     list_filter_submit = False
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 200
     # Columns that lists may be filtered by although no filter offers them.
     extra_lookups: ClassVar[Iterable[str]] = ()
-    formfield_overrides: ClassVar[dict[Any, Any]] = {models.JSONField: {"form_class": StrictJSONField}}
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        models.JSONField: {"form_class": StrictJSONField},
+        models.URLField: {"assume_scheme": "https"},
+    }
 
     # --- Who may -----------------------------------------------------------------------------------------------------
 
@@ -239,7 +251,9 @@ class StaffAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
         extra_context = {"show_history": False, "show_save_and_add_another": False, **(extra_context or {})}
-        if object_id:
+        if not object_id:
+            extra_context["show_save_and_continue"] = False
+        else:
             obj = self.get_object(request, unquote(object_id))
             extra_context["show_history"] = may(request.user, Action.READ_AUDIT, self.org_of(obj))
             if request.method == "GET":
@@ -247,7 +261,7 @@ class StaffAdmin(ModelAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except HaloError as error:
-            # What a service refused is shown in the form: its transaction is gone, and StaffForm.clean adds the sentence.
+            # What a service refused is shown in the form: its transaction is gone, StaffForm.clean adds the sentence.
             request.halo_refused = error  # type: ignore[attr-defined]
             request.halo_rows = {}  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
@@ -265,6 +279,12 @@ class StaffAdmin(ModelAdmin):
         with transaction.atomic():
             for obj in queryset:
                 self.delete_model(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        listed, counts, _, protected = super().get_deleted_objects(objs, request)
+        # What goes with a row is the row's own; what must not go is protected by the database.
+        refused = any(not self.has_delete_permission(request, obj) for obj in objs)
+        return listed, counts, {self.opts.verbose_name} if refused else set(), protected
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         try:
@@ -319,3 +339,8 @@ def acting(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
+
+
+def when(moment: dt.datetime) -> str:
+    """A time as lists show theirs."""
+    return formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")

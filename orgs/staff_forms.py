@@ -46,7 +46,7 @@ class StaffForm(forms.ModelForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         # The organisation is part of most unique constraints, and those are to be checked here too.
-        return super()._get_validation_exclusions() - {"org"}
+        return super()._get_validation_exclusions() - {"org"}  # type: ignore[misc]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -80,14 +80,14 @@ class StrictJSONField(forms.JSONField):
 class JSONObjectField(StrictJSONField):
     """A JSON object; empty is `{}`."""
 
-    empty_values: ClassVar[list[Any]] = [None, ""]
+    empty_values = [None, ""]
 
     def clean(self, value: Any) -> Any:
         cleaned = super().clean(value)
         if cleaned is None:
             return {}
         if not isinstance(cleaned, dict):
-            raise ValidationError("This must be a JSON object, such as {\"plan\": \"pro\"}.")
+            raise ValidationError('This must be a JSON object, such as {"plan": "pro"}.')
         return cleaned
 
 
@@ -122,9 +122,7 @@ class ModelKeyFields(forms.Form):
         help_text="Encrypted when it is stored, and never shown again. Leave it empty to keep the stored key. "
         "Changing the model's address clears the stored key: enter it again then.",
     )
-    forget_key = forms.BooleanField(
-        label="Remove the stored key", required=False, widget=UnfoldBooleanSwitchWidget()
-    )
+    forget_key = forms.BooleanField(label="Remove the stored key", required=False, widget=UnfoldBooleanSwitchWidget())
 
     def key_to_store(self) -> str | None:
         """None keeps the stored key, empty removes it."""

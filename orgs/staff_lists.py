@@ -21,7 +21,8 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         """The number of rows, or MOST where there are at least as many."""
-        return int(self.object_list.order_by().values("pk")[: self.MOST].count())  # type: ignore[union-attr]
+        queryset: Any = self.object_list
+        return int(queryset.order_by().values("pk")[: self.MOST].count())
 
 
 class OrgFilter(admin.SimpleListFilter):
@@ -41,12 +42,12 @@ class OrgFilter(admin.SimpleListFilter):
 class ScopedRelatedFilter(admin.RelatedFieldListFilter):
     """Offers what the related model's own page would list, and nothing of other organisations."""
 
-    def field_choices(self, field: Field, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Field, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         related = model_admin.admin_site._registry.get(field.related_model)
         if related is None or not related.has_view_permission(request):
             return []
         # SECURITY: Django's own filter lists every row of the related table.
-        return [(row.pk, str(row)) for row in related.get_queryset(request).order_by("pk")[:200]]
+        return [(str(row.pk), str(row)) for row in related.get_queryset(request).order_by("pk")[:200]]
 
     def has_output(self) -> bool:
         return len(self.lookup_choices) > 1

@@ -1,9 +1,9 @@
-"""The admin site: who may enter it, its front page and sidebar, and the page where an invited person sets a password."""
+"""The admin site: who may enter, its front page and sidebar, and the page where an invited person sets a password."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.contrib import admin
@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse, reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.views.decorators.cache import never_cache
+from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 from unfold.widgets import BASE_INPUT_CLASSES
 
@@ -62,6 +63,15 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     ("Installation", (("orgs.User", "manage_accounts", "Everybody who may log in here."),)),
 )
+
+
+class LoginForm(AuthenticationForm):
+    """E-mail address and password."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "The e-mail address or the password is wrong, or the account may not log in here.",
+    }
 
 
 class StaffPasswordForm(SetPasswordForm):
@@ -114,6 +124,7 @@ class StaffSite(UnfoldAdminSite):
     """Teammates of an organisation and superusers may enter, each to see their own."""
 
     site_title = site_header = "Halo"
+    login_form = LoginForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
@@ -127,7 +138,7 @@ class StaffSite(UnfoldAdminSite):
         return [path("set-password/<uidb64>/<token>/", never_cache(SetPasswordView.as_view()), name="set_password")]
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
-        return ScopedAutocomplete.as_view(admin_site=self)(request)
+        return cast(HttpResponse, ScopedAutocomplete.as_view(admin_site=self)(request))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         groups = self._groups(request)

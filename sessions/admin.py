@@ -48,7 +48,7 @@ class ProfileForm(StaffForm):
         value = self._clean_object("context")
         for key, entry in value.items():
             if not isinstance(entry, dict) or not isinstance(entry.get("label"), str) or "value" not in entry:
-                raise ValidationError(f"“{key}” is not an entry such as {{\"label\": \"Plan\", \"value\": \"pro\"}}.")
+                raise ValidationError(f'“{key}” is not an entry such as {{"label": "Plan", "value": "pro"}}.')
         return value
 
 
@@ -154,6 +154,4 @@ class EventAdmin(StaffAdmin):
 
     @admin.display(description="Metadata")
     def details(self, obj: Event) -> str:
-        return format_html(
-            '<pre class="halo-json">{}</pre>', json.dumps(obj.metadata, indent=2, ensure_ascii=False)
-        )
+        return format_html('<pre class="halo-json">{}</pre>', json.dumps(obj.metadata, indent=2, ensure_ascii=False))

@@ -10,7 +10,7 @@ from orgs.members import add_member
 from orgs.models import IdentitySecret, Organization, User, WidgetKey
 from orgs.services import create_identity_secret, create_organization, create_widget_key
 
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True, slots=True)

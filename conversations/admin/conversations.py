@@ -102,9 +102,7 @@ class ConversationAdmin(StaffAdmin):
         said = Message.objects.annotate(words=SearchVector("text", config="simple")).filter(
             words=SearchQuery(term, config="simple", search_type="websearch")
         )
-        people = EndUser.objects.filter(
-            Q(external_id=term) | Q(email__istartswith=term) | Q(name__icontains=term)
-        )
+        people = EndUser.objects.filter(Q(external_id=term) | Q(email__istartswith=term) | Q(name__icontains=term))
         user = acting(request)
         if not user.is_superuser:
             ids = org_ids(user, self.read)
@@ -149,9 +147,9 @@ class ConversationAdmin(StaffAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
+        conversation = self._readable(request, unquote(object_id))
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
-        conversation = self._readable(request, unquote(object_id))
         before = request.GET.get("before", "")
         found = transcript.read(conversation, before=int(before) if before.isdecimal() and len(before) < 19 else None)
         audit.record(org=conversation.org_id, actor=acting(request), action="transcript.read", target=conversation)
@@ -194,7 +192,7 @@ class ConversationAdmin(StaffAdmin):
         image = images.filter(pk=image_id, data__isnull=False).first()
         # SECURITY: a visitor's bytes. The type is one of four, as the bytes' beginning was when they were stored; the
         # browser may neither guess another nor run anything in them.
-        if image is None or image.media_type not in IMAGE_TYPES:
+        if image is None or image.data is None or image.media_type not in IMAGE_TYPES:
             raise Http404
         return HttpResponse(
             bytes(image.data),
@@ -232,8 +230,8 @@ class ConversationAdmin(StaffAdmin):
         title="Take over",
         icon="front_hand",
         needs=Action.WORK_INBOX,
-        explains="You answer this visitor from now on. The agent says nothing more; an answer that it is writing now is "
-        "dropped.",
+        explains="You answer this visitor from now on. The agent says nothing more; an answer that it is writing now "
+        "is dropped.",
         when=lambda row: row.status == Conversation.Status.OPEN and row.taken_over_by_id is None,
     )
     def take_over(self, request: HttpRequest, obj: Conversation, data: dict[str, Any]) -> str:

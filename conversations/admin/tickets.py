@@ -68,6 +68,4 @@ class TicketAdmin(StaffAdmin):
 
     @admin.display(description="Metadata")
     def details(self, obj: Ticket) -> str:
-        return format_html(
-            '<pre class="halo-json">{}</pre>', json.dumps(obj.metadata, indent=2, ensure_ascii=False)
-        )
+        return format_html('<pre class="halo-json">{}</pre>', json.dumps(obj.metadata, indent=2, ensure_ascii=False))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,14 +55,21 @@ def servers_account(data_dir: Path) -> Account | None:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def make_folders(data_dir: Path, account: Account | None) -> Path:
-    """Creates what is missing under the data folder; returns the servers' home, links resolved."""
+def make_run_folders(data_dir: Path) -> None:
+    """The folders of pid files and logs, ours alone."""
     make_private(data_dir)
-    link = data_dir / "servers"
-    home = servers_home(data_dir)
-    try:
+    with _explained():
         for folder in (data_dir / "run", data_dir / "logs"):
             folder.mkdir(mode=0o700, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "", str(folder))
+
+
+def make_servers_home(data_dir: Path, account: Account | None) -> Path:
+    """The private folder of the servers' data, links resolved."""
+    link = data_dir / "servers"
+    home = servers_home(data_dir)
+    with _explained():
         if link.is_symlink() and not home.exists():
             raise EmbeddedError(
                 f"{link} points to {home}, which is gone: the database of this data folder is lost. "
@@ -73,11 +83,6 @@ def make_folders(data_dir: Path, account: Account | None) -> Path:
             make_own_folder(home, account)
         for folder in (home, home / "run", home / "valkey"):
             make_own_folder(folder, account)
-    except PermissionError as error:
-        raise EmbeddedError(
-            f"{error.filename} is not this user's. Run Halo as the user that it was first run as, "
-            f"or name another folder with --data-dir."
-        ) from error
     return home
 
 
@@ -94,6 +99,17 @@ def make_own_folder(folder: Path, account: Account | None) -> None:
         raise EmbeddedError(f"{folder} is not a folder of the user that runs the servers. Move it away.")
     if found.st_mode & 0o077:
         folder.chmod(0o700)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise EmbeddedError(
+            f"{error.filename} is not this user's. Run Halo as the user that it was first run as, "
+            f"or name another folder with --data-dir."
+        ) from error
 
 
 def _reaches(account: Account, folder: Path) -> bool:

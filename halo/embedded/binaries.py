@@ -45,7 +45,7 @@ def _package(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedError(
-            f"The package {name} is not installed. Install it, or name servers of your own in DATABASE_URL and REDIS_URL."
+            f"The package {name} is not installed. Install it, or set DATABASE_URL and REDIS_URL to your own servers."
         )
     return Path(spec.submodule_search_locations[0])
 

@@ -123,15 +123,19 @@ class Postgres:
 
     def _run(self, command: list[str], text: str = "") -> str:
         ran = subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False, cwd=self.home, **self._clean_options()
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.home,
+            # PGHOST, PGOPTIONS, LC_ALL and their like must not reach into our own cluster.
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            **run_options(self.account),
         )
         if ran.returncode != 0:
             raise EmbeddedError(f"{Path(command[0]).name} failed: {(ran.stderr or ran.stdout).strip()}")
         return ran.stdout
-
-    def _clean_options(self) -> dict[str, object]:
-        # PGHOST, PGOPTIONS, LC_ALL and their like must not reach into our own cluster.
-        return {"env": {"PATH": os.environ.get("PATH", os.defpath)}, **run_options(self.account)}
 
     def _forget_crash(self) -> None:
         """After a crash the noted process id may be another program's by now, and PostgreSQL would refuse to start."""

@@ -25,6 +25,7 @@ ENOUGH_FILES = 8192
 
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_UNLIMITED = 1 << 20
 
 
 @dataclass
@@ -129,10 +130,17 @@ def rotate(log: Path) -> None:
 def raise_file_limit() -> int:
     """Raises the number of open files to the hard limit for us and our children; returns it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 1 << 20 if hard == resource.RLIM_INFINITY else hard
+    wanted = _UNLIMITED if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return file_limit()
+
+
+def file_limit() -> int:
+    """How many files this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
 def read_pid(pid_file: Path) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from halo.embedded.accounts import make_folders, make_own_folder, servers_account
+from halo.embedded.accounts import make_own_folder, make_run_folders, make_servers_home, servers_account
 from halo.embedded.binaries import find_binaries
 from halo.embedded.places import EmbeddedError, Endpoints, locate
 from halo.embedded.postgres import Postgres
@@ -36,7 +36,7 @@ class Servers:
         if not any(self.wanted.values()):
             return locate(self.data_dir)
         account = servers_account(self.data_dir)
-        home = make_folders(self.data_dir, account)
+        home = make_servers_home(self.data_dir, account)
         endpoints = locate(self.data_dir)
         make_own_folder(endpoints.socket_dir, account)
         found = find_binaries(account)
@@ -62,9 +62,7 @@ class Servers:
 @contextmanager
 def holding(data_dir: Path, note: str) -> Iterator[None]:
     """Holds the data folder for one `up`; raises with the holder's note where somebody else does."""
-    folder = data_dir / "run"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(data_dir / "run" / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,7 +79,7 @@ def holding(data_dir: Path, note: str) -> Iterator[None]:
 @contextmanager
 def running(data_dir: Path, *, valkey: bool = True, throw_away: bool = False) -> Iterator[Endpoints]:
     """The servers of a data folder for the duration of the block, without `up`."""
-    make_folders(data_dir, servers_account(data_dir))
+    make_run_folders(data_dir)
     with holding(data_dir, f"process {os.getpid()}, which borrows its servers for a moment"):
         servers = Servers(data_dir, valkey=valkey, throw_away=throw_away)
         endpoints = servers.prepare()

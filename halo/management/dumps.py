@@ -77,7 +77,7 @@ def run_tool(name: str, *arguments: str) -> None:
 
 def _tool(name: str) -> str:
     """A program of PostgreSQL that is not older than the server, which it could not dump."""
-    server = connections[DEFAULT_DB_ALIAS].pg_version // 10000
+    server = int(connections[DEFAULT_DB_ALIAS].get_database_version()[0])
     found: list[str] = []
     with suppress(EmbeddedError):
         found.append(str(find_binaries().postgres / name))

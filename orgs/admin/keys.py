@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import formats, timezone
+from django.utils import timezone
 from unfold.decorators import display
 
 from orgs.models import IdentitySecret, WidgetKey
@@ -23,7 +23,7 @@ from orgs.services import (
     rotate_widget_key,
 )
 from orgs.staff_actions import button, shown_once
-from orgs.staff_admin import StaffAdmin, acting
+from orgs.staff_admin import StaffAdmin, acting, when
 from orgs.staff_forms import GraceForm, LinesField, StaffForm
 
 STATES = {"Active": "success", "Ending": "warning", "Ended": "danger", "Revoked": "danger"}
@@ -65,7 +65,7 @@ class KeyAdmin(StaffAdmin):
     @admin.display(description="Works until")
     def ends(self, obj: WidgetKey | IdentitySecret) -> str:
         end = obj.revoked_at or obj.expires_at
-        return formats.date_format(timezone.localtime(end), "DATETIME_FORMAT") if end else "Revoked or rotated"
+        return when(end) if end else "Revoked or rotated"
 
     @admin.display(description="Created by")
     def maker(self, obj: WidgetKey | IdentitySecret) -> str:

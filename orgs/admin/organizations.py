@@ -62,10 +62,9 @@ class NewOrganizationForm(StaffForm):
             raise ValidationError("This slug is taken.")
         return slug
 
-    def _post_clean(self) -> None:
-        super()._post_clean()
-        if not self.cleaned_data.get("slug") and "slug" in self._errors:
-            del self._errors["slug"]  # made by the service
+    def _get_validation_exclusions(self) -> set[str]:
+        # An empty slug is made by the service.
+        return super()._get_validation_exclusions() | {"slug"}
 
 
 @admin.register(Organization)

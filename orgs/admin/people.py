@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminEmailInputWidget,
     UnfoldAdminTextInputWidget,
 )
@@ -28,7 +28,7 @@ from orgs.members import (
 from orgs.models import Membership, Team, User
 from orgs.permissions import Action, may
 from orgs.staff_actions import button
-from orgs.staff_admin import StaffAdmin, acting
+from orgs.staff_admin import StaffAdmin, acting, when
 from orgs.staff_forms import StaffForm
 
 ROLE_COLOURS = {"Owner": "info", "Admin": "primary", "Support": "success", "Analyst": "warning"}
@@ -60,14 +60,14 @@ class MembershipAdmin(StaffAdmin):
     read = Action.SEE_SETTINGS
     edit = Action.MANAGE_MEMBERS
     may_delete = True
-    list_display = ("person", "email", "role_label", "last_login", "created_at")
-    list_display_links = ("person", "email")
+    list_display = ("person", "login", "role_label", "last_login", "created_at")
+    list_display_links = ("person", "login")
     list_filter = ("role",)
     list_select_related = ("user",)
     search_fields = ("user__email", "user__name")
     search_help_text = "Name or e-mail"
     ordering = ("user__email", "pk")
-    fieldsets = ((None, {"fields": ("person", "email", "role", "last_login", "created_at")}),)
+    fieldsets = ((None, {"fields": ("person", "login", "role", "last_login", "created_at")}),)
     add_fieldsets = (
         (
             None,
@@ -79,7 +79,7 @@ class MembershipAdmin(StaffAdmin):
             },
         ),
     )
-    readonly_fields = ("person", "email", "last_login", "created_at")
+    readonly_fields = ("person", "login", "last_login", "created_at")
     actions_detail: ClassVar[list[str]] = ["new_password"]
 
     @admin.display(description="Name", ordering="user__name")
@@ -87,7 +87,7 @@ class MembershipAdmin(StaffAdmin):
         return obj.user.name or "—"
 
     @admin.display(description="E-mail", ordering="user__email")
-    def email(self, obj: Membership) -> str:
+    def login(self, obj: Membership) -> str:
         return obj.user.email
 
     @display(description="Role", ordering="role", label=ROLE_COLOURS)
@@ -96,7 +96,7 @@ class MembershipAdmin(StaffAdmin):
 
     @admin.display(description="Last login")
     def last_login(self, obj: Membership) -> Any:
-        return obj.user.last_login or "Never"
+        return when(obj.user.last_login) if obj.user.last_login else "Never"
 
     def _above(self, request: HttpRequest, obj: Membership | None) -> bool:
         return obj is None or obj.role != OWNER or may(request.user, Action.MANAGE_OWNERS, obj.org_id)
@@ -148,7 +148,7 @@ class MembershipAdmin(StaffAdmin):
         needs=Action.MANAGE_MEMBERS,
         explains="You get a link for {obj} that sets a new password. It works once, and for three days. The old "
         "password works until then; after it, the person is logged out everywhere.",
-        also=lambda page, request, obj: may_reset_password(by=request.user, user=obj.user),
+        also=lambda page, request, obj: may_reset_password(by=acting(request), user=obj.user),
     )
     def new_password(self, request: HttpRequest, obj: Membership, data: dict[str, Any]) -> HttpResponse:
         audit.record(org=obj.org_id, actor=acting(request), action="member.password_link", target=obj.user)
@@ -176,7 +176,7 @@ class TeamAdmin(StaffAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        field.widget = UnfoldAdminCheckboxSelectMultiple()
+        field.widget = UnfoldAdminCheckboxSelectMultipleWidget()
         field.widget.choices = field.choices
         field.help_text = "Members of the organisation. People are invited under Members."
         return field

@@ -21,7 +21,7 @@ class AuditEntryAdmin(StaffAdmin):
 
     read = Action.READ_AUDIT
     may_add = False
-    list_display = ("created_at", "action", "target_label", "who", "address")
+    list_display = ("created_at", "action", "what", "who", "address")
     list_display_links = ("created_at", "action")
     list_select_related = ("org",)
     list_filter = ("created_at",)
@@ -37,6 +37,10 @@ class AuditEntryAdmin(StaffAdmin):
     @admin.display(description="Who")
     def who(self, obj: AuditEntry) -> str:
         return obj.actor_label or "The command line"
+
+    @admin.display(description="What")
+    def what(self, obj: AuditEntry) -> str:
+        return obj.target_label or (obj.after or {}).get("page", "") or "—"
 
     @admin.display(description="Before")
     def was(self, obj: AuditEntry) -> str:

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agents.llm.base import ModelError, ModelRequest
-from agents.llm.door import Door, Refused, is_public
+from agents.llm.door import Door, Refused, is_public, resolve
 from agents.llm.openai_backend import OpenAIBackend
 from tests.fake_model import FakeModel
 
@@ -48,7 +49,7 @@ def test_an_address_on_the_internet_is_public(address: str) -> None:
 def test_one_private_address_among_public_ones_shuts_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
     leads_to(monkeypatch, "1.1.1.1", "127.0.0.1")
     with pytest.raises(Refused):
-        Door(public_only=True).connect("model.example", 443, tls=tls(), deadline=time.monotonic() + 5)
+        Door(public_only=True).connect("mixed.example", 443, tls=tls(), deadline=time.monotonic() + 5)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_an_organisations_endpoint_cannot_be_this_machine(host: str) -> None:
 
 def test_an_organisations_endpoint_must_be_https(monkeypatch: pytest.MonkeyPatch) -> None:
     leads_to(monkeypatch, "1.1.1.1")
-    assert failure("http://model.example/v1", Door(public_only=True)).kind == "rejected"
+    assert failure("http://plain.example/v1", Door(public_only=True)).kind == "rejected"
 
 
 def test_a_host_that_the_installation_names_is_exempt() -> None:
@@ -82,16 +83,39 @@ def test_a_guarded_call_does_not_use_a_connection_that_was_made_without_the_guar
 def test_the_name_is_looked_up_once_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeModel() as model:
         asked = leads_to(monkeypatch, "127.0.0.1")
-        sock = Door().connect("model.example", model.port, tls=None, deadline=time.monotonic() + 5)
+        sock = Door().connect("once.example", model.port, tls=None, deadline=time.monotonic() + 5)
         assert sock.getpeername() == ("127.0.0.1", model.port)
         sock.close()
-        assert asked == ["model.example"]
+        assert asked == ["once.example"]
+
+
+def test_connections_that_are_made_at_once_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = leads_to(monkeypatch, "192.0.2.1", seconds=0.2)
+
+    def look_up(_: int) -> str:
+        [(_, address)] = resolve("crowd.example", 443, deadline=time.monotonic() + 10)
+        return str(address[0])
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(look_up, range(20))) == {"192.0.2.1"}
+    assert asked == ["crowd.example"]
+
+
+def test_a_look_up_that_failed_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "not now")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(OSError):
+        resolve("flaky.example", 443, deadline=time.monotonic() + 5)
+    leads_to(monkeypatch, "192.0.2.1")
+    assert resolve("flaky.example", 443, deadline=time.monotonic() + 5)
 
 
 def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeModel() as model:
         leads_to(monkeypatch, "127.0.0.2", "127.0.0.1")
-        Door().connect("model.example", model.port, tls=None, deadline=time.monotonic() + 5).close()
+        Door().connect("two.example", model.port, tls=None, deadline=time.monotonic() + 5).close()
 
 
 def test_a_name_that_nobody_knows_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +123,7 @@ def test_a_name_that_nobody_knows_is_unavailable(monkeypatch: pytest.MonkeyPatch
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert failure("https://model.example/v1", Door(public_only=True)).kind == "unavailable"
+    assert failure("https://nobody.example/v1", Door(public_only=True)).kind == "unavailable"
     monkeypatch.undo()
     assert failure(f"https://{'a' * 64}.example/v1", Door(public_only=True)).kind in ("unavailable", "rejected")
 
@@ -155,12 +179,13 @@ def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def leads_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
+def leads_to(monkeypatch: pytest.MonkeyPatch, *addresses: str, seconds: float = 0) -> list[str]:
     """Let every name lead there; the names that were asked for are returned."""
     asked: list[str] = []
 
     def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
         asked.append(host)
+        time.sleep(seconds)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

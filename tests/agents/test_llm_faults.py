@@ -61,10 +61,14 @@ def test_the_deadline_holds_against_a_server_that_never_reads(model: FakeModel) 
 
 
 def test_the_deadline_holds_against_a_slow_name_server(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(2) or [])
+    def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        time.sleep(2)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     started = time.monotonic()
     with pytest.raises(ModelError) as caught:
-        ask(model, base_url="http://model.example/v1", seconds=0.3)
+        ask(model, base_url="http://slow.example/v1", seconds=0.3)
     assert caught.value.kind == "timeout"
     assert time.monotonic() - started < 1.5
 
@@ -152,7 +156,7 @@ def test_a_server_that_is_not_there_is_unavailable(model: FakeModel) -> None:
         {"api_key": "sk-\r\nHost: elsewhere"},
     ],
 )
-def test_a_backend_that_is_set_up_wrongly_is_rejected(model: FakeModel, options: dict[str, str]) -> None:
+def test_a_backend_that_is_set_up_wrongly_is_rejected(model: FakeModel, options: dict[str, Any]) -> None:
     with pytest.raises(ModelError) as caught:
         ask(model, **options)
     assert caught.value.kind == "rejected"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agents.llm.base import ModelError, ModelReply, ModelRequest, ToolSpec, Usage
+from agents.llm.base import ModelReply, ModelRequest, ToolSpec, Usage
 from agents.llm.calls import call
 from agents.llm.openai_backend import OpenAIBackend
 from tests.fake_model import FakeModel, Reply

@@ -18,7 +18,7 @@ from django.conf import settings
 from halo.embedded import EmbeddedError, ensure_secrets, locate
 from halo.embedded.keys import replace_secrets
 from halo.embedded.postgres import SOCKET
-from halo.embedded.processes import listener
+from halo.embedded.processes import listener, wait_gone
 from halo.embedded.servers import running
 
 # Starts both servers, says so, and is then killed; with `stay` the kernel is not asked to end them too.
@@ -89,7 +89,7 @@ def test_servers_left_behind_are_stopped_and_their_folder_is_taken_over(data_dir
     with running(data_dir, throw_away=True), connect(data_dir) as db:
         assert db.execute("SELECT 1").fetchone() == (1,)
         assert listener(endpoints.valkey_socket) not in left
-    assert not any(Path("/proc", str(pid)).exists() for pid in left)
+    assert wait_gone([pid for pid in left if pid], 0) == []
 
 
 def test_a_process_id_that_now_belongs_to_another_program_is_left_alone(data_dir: Path) -> None:

@@ -34,9 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            user, password = create_staff(
-                email=options["email"], org=find_org(options["org"]), role=options["role"]
-            )
+            user, password = create_staff(email=options["email"], org=find_org(options["org"]), role=options["role"])
         except HaloError as error:
             raise CommandError(error.message) from None
         if options["json"]:

@@ -1,0 +1,63 @@
+# `make run` needs nothing but Python 3.11 or newer. Everything else is installed, by hash, into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# Commands that only look at the code get a data folder of their own.
+SCRATCH := HALO_DATA_DIR=$(CURDIR)/.venv/scratch
+SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url
+# Says nothing unless the command fails.
+quietly = @out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; echo 'Failed: $(1)'; exit 1; }
+
+.PHONY: run test check lint fix schema lock clean
+
+run: .venv/.base  ## start Halo: databases, migrations, web, workers, and a first organisation to try it with
+	@$(BIN)/python -m compileall -q halo orgs sessions agents conversations
+	@exec $(BIN)/python manage.py up
+
+test: .venv/.dev  ## the whole suite; `make test ARGS="-k session"` for a part of it
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: lint  ## everything about the code that needs no running server
+	$(call quietly,$(SCRATCH) $(BIN)/python manage.py check)
+	$(call quietly,$(SCRATCH) $(BIN)/python manage.py makemigrations --check --dry-run)
+	$(call quietly,$(SCRATCH) HALO_PUBLIC_URL=https://halo.example $(BIN)/python manage.py check --deploy --fail-level WARNING)
+	$(call quietly,$(SCRATCH) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file .venv/schema.yml)
+	$(call quietly,diff -u schema.yml .venv/schema.yml)
+
+lint: .venv/.dev  ## style, types, and which module may import which
+	$(call quietly,$(BIN)/ruff check .)
+	$(call quietly,$(BIN)/ruff format --check .)
+	$(call quietly,$(SCRATCH) $(BIN)/mypy)
+	$(call quietly,$(BIN)/lint-imports)
+
+fix: .venv/.dev  ## what ruff can repair by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: .venv/.dev  ## write schema.yml anew
+	$(SCRATCH) $(BIN)/python manage.py spectacular --validate --file schema.yml
+
+lock: $(BIN)/uv  ## pin what pyproject.toml asks for; UPGRADE=--upgrade takes the newest versions
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/base.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+
+clean:  ## remove what was installed and cached; never the data folder
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.halo/*' -prune -exec rm -rf {} +
+
+$(BIN)/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Halo needs Python 3.11 or newer: make PYTHON=...") if sys.version_info < (3, 11) else 0'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+# Both are marked by the time of their lock file, so that nothing is installed twice.
+.venv/.dev: requirements/dev.txt $(BIN)/uv
+	@$(SYNC) requirements/dev.txt
+	@touch .venv/.base $@
+
+# What the tests need includes what Halo needs: where it is installed it stays.
+.venv/.base: requirements/base.txt $(BIN)/uv
+	@if test -e .venv/.dev; then $(SYNC) requirements/dev.txt && touch .venv/.dev; else $(SYNC) requirements/base.txt; fi
+	@touch $@

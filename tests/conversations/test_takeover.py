@@ -1,0 +1,98 @@
+"""Teammates step in: no agent message after a takeover."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from conversations import takeover
+from conversations.models import Conversation, Message, Turn
+from conversations.takeover import NotOpen
+from orgs.models import AuditEntry
+from tests.cast import Cast
+from tests.conversations.conftest import Visitor
+from tests.fake_model import FakeModel
+
+
+def test_while_a_teammate_has_taken_over_no_model_is_called(visitor: Visitor, cast: Cast, model: FakeModel) -> None:
+    session = visitor.told()["session_id"]
+    takeover.take_over(conversation=Conversation.objects.get(), by=cast.sue)
+    asked = len(model.requests)
+
+    answer = visitor.told("Still there?", session_id=session)
+
+    assert len(model.requests) == asked
+    assert answer["text"] == cast.acme.agent.takeover_text
+    assert (answer["routing"], answer["confidence"], answer["session_id"]) == ({"action": "human"}, None, session)
+    assert Message.objects.filter(text="Still there?").exists()
+    assert Turn.objects.get(pk=answer["turn_id"]).outcome == "human"
+
+
+def test_a_turn_that_is_overtaken_in_mid_answer_ends_as_the_teammates(
+    visitor: Visitor, cast: Cast, model: FakeModel
+) -> None:
+    model.reply("too late", delay=1.5)
+
+    def say() -> Any:
+        try:
+            return visitor.told("Help")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(say)
+        while not model.requests:
+            time.sleep(0.02)
+        began = time.monotonic()
+        takeover.take_over(conversation=Conversation.objects.get(), by=cast.sue)
+        answer = waiting.result(timeout=10)
+        took = time.monotonic() - began
+
+    assert took < 1.4, "whoever waits is told at once"
+    assert (answer["text"], answer["routing"]) == (cast.acme.agent.takeover_text, {"action": "human"})
+    time.sleep(1.6)
+    assert not Message.objects.filter(author="agent").exists()
+
+
+def test_after_handing_back_the_agent_answers_again(visitor: Visitor, cast: Cast) -> None:
+    session = visitor.told()["session_id"]
+    conversation = Conversation.objects.get()
+    takeover.take_over(conversation=conversation, by=cast.sue)
+    visitor.told("to a person", session_id=session)
+    takeover.hand_back(conversation=conversation, by=cast.sue)
+
+    assert "routing" not in visitor.told("to the agent", session_id=session)
+
+
+def test_each_step_bumps_the_epoch_and_is_audited(visitor: Visitor, cast: Cast) -> None:
+    visitor.told()
+    conversation = Conversation.objects.get()
+
+    takeover.take_over(conversation=conversation, by=cast.sue)
+    takeover.hand_back(conversation=conversation, by=cast.omar)
+    takeover.close(conversation=conversation, by=cast.ada)
+
+    conversation.refresh_from_db()
+    assert (conversation.epoch, conversation.status) == (3, "closed")
+    entries = AuditEntry.objects.filter(action__startswith="conversation.").order_by("id")
+    assert list(entries.values_list("action", "actor__email")) == [
+        ("conversation.take_over", "sue@acme.example"),
+        ("conversation.hand_back", "omar@acme.example"),
+        ("conversation.close", "ada@acme.example"),
+    ]
+
+
+def test_steps_that_make_no_sense_are_refused(visitor: Visitor, cast: Cast) -> None:
+    visitor.told()
+    conversation = Conversation.objects.get()
+
+    with pytest.raises(NotOpen):
+        takeover.hand_back(conversation=conversation, by=cast.sue)
+    takeover.close(conversation=conversation, by=cast.sue)
+    for step in (takeover.take_over, takeover.hand_back, takeover.close):
+        with pytest.raises(NotOpen):
+            step(conversation=conversation, by=cast.sue)

@@ -1,0 +1,229 @@
+"""The interleavings that docs/adr/0001 names: claims, clocks, lost processes, order. One test each."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from conversations import leaving, processes, recording, sweep, turns
+from conversations.models import Conversation, Message, Turn
+from conversations.recording import Overtaken, Reply
+from sessions.models import ChatSession
+from tests.cast import Cast
+
+ME, OTHER = 1 << 61 | 1, 1 << 61 | 3
+
+
+@pytest.fixture
+def conversation(cast: Cast) -> Conversation:
+    session = ChatSession.objects.create(org=cast.acme.org)
+    return Conversation.objects.create(org=cast.acme.org, session=session, agent=cast.acme.agent)
+
+
+def queue(conversation: Conversation, **fields: object) -> Turn:
+    Conversation.objects.filter(pk=conversation.pk).update(seq=F("seq") + 1)
+    conversation.refresh_from_db()
+    now = timezone.now()
+    values: dict[str, object] = {
+        "org": conversation.org,
+        "conversation": conversation,
+        "seq": conversation.seq,
+        "agent_version_id": conversation.agent.current_version_id,
+        "accepted_at": now,
+        "answer_by": now + dt.timedelta(seconds=55),
+        "rung_at": now,
+    }
+    turn = Turn.objects.create(**{**values, **fields})
+    Message.objects.create(
+        org=conversation.org, conversation=conversation, turn=turn, seq=turn.seq, author="visitor", text="hi"
+    )
+    return turn
+
+
+def answered(turn: Turn) -> Reply:
+    return Reply(outcome=Turn.Outcome.ANSWERED, text="yes", confidence=0.5)
+
+
+def status(turn: Turn) -> str:
+    turn.refresh_from_db()
+    return str(turn.status)
+
+
+def test_a_turn_is_claimed_once(conversation: Conversation) -> None:
+    turn = queue(conversation)
+
+    first = turns.claim(turn.pk, process_id=ME)
+
+    assert first is not None and first.attempt == 1 and 50 < first.seconds_left < 56
+    assert turns.claim(turn.pk, process_id=OTHER) is None
+    assert turns.claim(uuid.uuid4(), process_id=ME) is None
+
+
+def test_a_later_turn_cannot_be_claimed_before_an_earlier_one_has_ended(conversation: Conversation) -> None:
+    first, second = queue(conversation), queue(conversation)
+    assert turns.claim(second.pk, process_id=ME) is None
+
+    held = turns.claim(first.pk, process_id=ME)
+    assert turns.claim(second.pk, process_id=ME) is None
+    recording.settle(first, answered(first), held=held)
+
+    assert turns.next_queued(conversation.pk) == second.pk
+    assert turns.claim(second.pk, process_id=ME) is not None
+
+
+def test_turns_of_different_conversations_do_not_wait_for_each_other(conversation: Conversation, cast: Cast) -> None:
+    session = ChatSession.objects.create(org=cast.acme.org)
+    other = Conversation.objects.create(org=cast.acme.org, session=session, agent=cast.acme.agent)
+    first, second = queue(conversation), queue(other)
+
+    assert turns.claim(first.pk, process_id=ME) and turns.claim(second.pk, process_id=ME)
+
+
+def test_a_turn_past_its_time_cannot_be_claimed_and_is_closed_once(conversation: Conversation) -> None:
+    turn = queue(conversation, answer_by=timezone.now() - dt.timedelta(seconds=1))
+    assert turns.claim(turn.pk, process_id=ME) is None
+
+    sweep.run(may_free=True)
+
+    assert (status(turn), turn.error_code) == ("failed", "model_timeout")
+    assert Message.objects.get(turn=turn).unanswered
+    assert turns.close_unanswered(turn.pk, code="model_timeout", overdue=True) is None
+
+
+def test_a_turn_within_its_time_is_not_closed_as_overdue(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    assert turns.close_unanswered(turn.pk, code="model_timeout", overdue=True) is None
+    assert status(turn) == "queued"
+
+
+def test_a_late_reply_to_a_closed_turn_is_dropped(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    held = turns.claim(turn.pk, process_id=ME)
+    turns.close_unanswered(turn.pk, code="model_timeout")
+
+    with pytest.raises(Overtaken):
+        recording.settle(turn, answered(turn), held=held)
+
+    assert Message.objects.filter(part=1).count() == 0
+
+
+def test_a_failure_of_an_attempt_that_lost_its_claim_closes_nothing(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    stale = turns.claim(turn.pk, process_id=ME)
+    assert stale is not None
+    Turn.objects.update(status="queued", claimed_by=None, claimed_epoch=None)
+    turns.claim(turn.pk, process_id=OTHER)
+
+    assert turns.close_unanswered(turn.pk, code="unavailable", held=stale) is None
+    assert status(turn) == "running"
+
+
+def test_a_reply_of_a_lost_attempt_is_dropped_and_the_next_ones_kept(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    stale = turns.claim(turn.pk, process_id=ME)
+    sweep.run(may_free=True)
+    held = turns.claim(turn.pk, process_id=OTHER)
+    assert held is not None and held.attempt == 2
+
+    with pytest.raises(Overtaken):
+        recording.settle(turn, answered(turn), held=stale)
+    recording.settle(turn, answered(turn), held=held)
+
+    assert status(turn) == "done" and Message.objects.filter(part=1).count() == 1
+
+
+def test_a_turn_of_a_process_without_its_lock_goes_back_to_the_queue(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    turns.claim(turn.pk, process_id=ME)
+
+    sweep.run(may_free=False)
+    assert status(turn) == "running"
+    sweep.run(may_free=True)
+    assert (status(turn), turn.lost, turn.claimed_by) == ("queued", 1, None)
+
+
+@pytest.fixture
+def alive() -> Iterator[int]:
+    """A process that holds its lock, over a connection of its own."""
+    with processes._connect() as other:
+        assert processes._try_lock(other, ME)
+        yield ME
+
+
+def test_a_turn_of_a_living_process_is_left_alone(conversation: Conversation, alive: int) -> None:
+    turn = queue(conversation)
+    turns.claim(turn.pk, process_id=alive)
+
+    sweep.run(may_free=True)
+
+    assert status(turn) == "running"
+
+
+def test_a_turn_that_was_lost_three_times_fails_readably(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    for _ in range(3):
+        assert turns.claim(turn.pk, process_id=ME) is not None
+        sweep.run(may_free=True)
+
+    assert (status(turn), turn.error_code, turn.lost) == ("failed", "unavailable", 3)
+
+
+def test_a_stopping_process_returns_its_turn_at_no_cost(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    held = turns.claim(turn.pk, process_id=ME)
+    assert held is not None
+
+    assert turns.give_back(held)
+    assert (status(turn), turn.lost) == ("queued", 0)
+    assert not turns.give_back(held)
+
+
+def test_a_waiting_turn_is_rung_for_again_with_growing_pauses(conversation: Conversation) -> None:
+    turn = queue(conversation)
+
+    def due(seconds_ago: float) -> bool:
+        Turn.objects.update(rung_at=timezone.now() - dt.timedelta(seconds=seconds_ago))
+        return turns.due_for_another_ring() == [turn.pk]
+
+    assert not due(1.5) and due(2.1)
+    assert not due(3.5) and due(4.1)
+    assert not due(7.5) and due(8.1)
+    assert not due(15.5) and due(16.1)
+    assert not due(15.5) and due(16.1)
+
+
+def test_only_claimable_turns_are_rung_for(conversation: Conversation) -> None:
+    first, _second = queue(conversation), queue(conversation)
+    Turn.objects.update(rung_at=timezone.now() - dt.timedelta(seconds=60))
+
+    assert turns.due_for_another_ring() == [first.pk]
+
+
+def test_the_database_itself_allows_one_running_turn_a_conversation(conversation: Conversation) -> None:
+    first, second = queue(conversation), queue(conversation)
+    turns.claim(first.pk, process_id=ME)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Turn.objects.filter(pk=second.pk).update(status="running", claimed_by=ME, claimed_epoch=0)
+
+
+def test_leaving_with_nothing_in_hand_is_immediate(conversation: Conversation) -> None:
+    assert leaving.leave(grace_seconds=0) == 0
+    assert processes._process is None or processes._process.stopping.is_set()
+    if processes._process is not None:
+        processes._process.stopping.clear()
+
+
+def test_every_statement_of_the_claim_uses_an_index(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + turns._CLAIM, {"turn": turn.pk, "process": ME})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Seq Scan" not in plan

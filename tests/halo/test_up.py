@@ -1,0 +1,152 @@
+"""`manage.py up` as its user sees it: real processes, killed and started again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+CHILDREN = ("web", "worker", "worker-default", "beat")
+SERVERS = ("postgres", "valkey")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def up(data_dir: Path, port: int, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "up", "--data-dir", str(data_dir), "--port", str(port), "--no-demo"],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "HALO_DATA_DIR": str(data_dir), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def eventually(what: Callable[[], bool], seconds: float) -> float:
+    """Waits for `what`; returns the seconds it took."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+class Product:
+    """One data folder and its `up`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        self.up = up(self.data_dir, self.port)
+        assert self.up.stdout is not None
+        lines = []
+        for line in self.up.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                return
+        raise AssertionError("".join(lines))
+
+    def pid(self, name: str) -> int:
+        return int((self.data_dir / "run" / f"{name}.pid").read_text())
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=5) as answer:
+                return b'"ready"' in answer.read()
+        except OSError:
+            return False
+
+    def is_gone(self, pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            return True
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    folder = tmp_path_factory.mktemp("up")
+    for above in (folder, *folder.parents[:2]):
+        above.chmod(0o711)
+    product = Product(folder / "data")
+    yield product
+    pids = [product.pid(name) for name in CHILDREN + SERVERS]
+    product.up.send_signal(signal.SIGINT)
+    assert product.up.wait(60) == 0
+    assert all(product.is_gone(pid) for pid in pids)
+    assert not list((product.data_dir / "run").glob("*.pid"))
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_a_killed_process_is_started_again_within_a_second(product: Product, name: str) -> None:
+    eventually(product.is_ready, 20)
+    before = product.pid(name)
+    os.kill(before, signal.SIGKILL)
+    assert eventually(lambda: product.pid(name) != before, 5) < 1.0
+    eventually(product.is_ready, 20)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_killed_server_comes_back_and_the_product_with_it(product: Product, name: str) -> None:
+    before = product.pid(name)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: product.pid(name) != before, 5)
+    assert eventually(product.is_ready, 20) < 10
+
+
+def test_a_second_start_on_the_same_folder_names_the_first(product: Product) -> None:
+    second = up(product.data_dir, free_port())
+    said, _ = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert f"already runs on the data folder {product.data_dir}: process {product.up.pid}" in said
+    assert f"http://127.0.0.1:{product.port}" in said
+    assert product.is_ready()
+
+
+def test_an_address_in_use_is_named(product: Product, tmp_path: Path) -> None:
+    second = up(tmp_path / "data", product.port)
+    said, _ = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{product.port}" in said
+    assert "--port" in said
+
+
+def test_after_a_kill_of_up_nothing_is_left_and_it_starts_again(product: Product) -> None:
+    left = [product.pid(name) for name in CHILDREN + SERVERS]
+    product.up.kill()
+    product.up.wait()
+    eventually(lambda: all(product.is_gone(pid) for pid in left), 10)
+    product.start()
+    assert product.is_ready()
+
+
+def test_the_master_of_the_web_workers_forks_with_a_single_thread(product: Product) -> None:
+    # The application is loaded before the fork, and a thread started by that would be missing in the workers.
+    assert len(list(Path(f"/proc/{product.pid('web')}/task").iterdir())) == 1
+
+
+def test_a_process_that_does_not_start_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(0o711)
+    broken = up(tmp_path / "data", free_port(), HALO_WEB_WORKERS="many")
+    said, _ = broken.communicate(timeout=60)
+    assert broken.returncode == 1
+    assert re.search(r"web did not start:(.|\n)*ValueError.*many", said)

@@ -1,0 +1,181 @@
+"""gunicorn with our worker class and settings, in front of a small application: what slow clients cost the others."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from halo.web_worker import BODY_SECONDS, HEADER_SECONDS
+
+APPLICATION = """
+import time
+from halo.web_worker import BODY_DEADLINE, SlowBody
+
+def application(environ, start_response):
+    status, answer = "200 OK", b"fine"
+    if environ["PATH_INFO"] == "/sleep":
+        time.sleep(float(environ["QUERY_STRING"]))
+    elif environ["PATH_INFO"] == "/read":
+        assert 0 < environ[BODY_DEADLINE] - time.monotonic() <= 15
+        try:
+            answer = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        except SlowBody:
+            status, answer = "408 Request Timeout", b"slow"
+    start_response(status, [("Content-Length", str(len(answer))), ("Content-Type", "text/plain")])
+    return [answer]
+"""
+
+
+@dataclass
+class Server:
+    """One gunicorn master."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "small:application", "-c", str(self.folder / "conf.py")],
+            cwd=settings.BASE_DIR,
+            env={
+                **os.environ,
+                "HALO_DATA_DIR": str(self.folder),
+                "HALO_PORT": str(self.port),
+                "PYTHONPATH": os.pathsep.join([str(self.folder), str(settings.BASE_DIR)]),
+            },
+        )
+        until = time.monotonic() + 30
+        while True:
+            try:
+                return self.get("/")
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+
+    def get(self, path: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path)
+            assert connection.getresponse().read() == b"fine"
+        finally:
+            connection.close()
+
+    def connect(self, first: bytes = b"") -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        client.sendall(first)
+        return client
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "small.py").write_text(APPLICATION)
+    # The product's settings but for what it does when a worker has started.
+    (folder / "conf.py").write_text("from halo.gunicorn_conf import *\ndel post_worker_init\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(folder, free.getsockname()[1])
+    server.start()
+    yield server
+    assert server.process is not None
+    server.process.terminate()
+    server.process.wait(20)
+
+
+def drip(client: socket.socket, since: float) -> tuple[float, bytes]:
+    """Sends a byte every half second until the server ends the connection; returns when that was, and what it said."""
+    client.settimeout(0.5)
+    said = b""
+    while True:
+        try:
+            got = client.recv(4096)
+            said += got
+            if not got:
+                return time.monotonic() - since, said
+        except TimeoutError:
+            if not said:
+                client.send(b"a")
+        except OSError:
+            return time.monotonic() - since, said
+
+
+def test_three_hundred_slow_clients_are_given_up_in_time_and_hold_nobody_up(server: Server) -> None:
+    headers = [server.connect(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ") for _ in range(100)]
+    bodies = [server.connect(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{") for _ in range(100)]
+    silent = [server.connect() for _ in range(100)]
+    began = time.monotonic()
+    slowest = 0.0
+    with ThreadPoolExecutor(len(headers) + len(bodies)) as pool:
+        ends = [pool.submit(drip, client, began) for client in headers + bodies]
+        while not all(end.done() for end in ends):
+            assert time.monotonic() - began < 25
+            asked = time.monotonic()
+            server.get("/")
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.2)
+    assert slowest < 1.0
+    for end in ends[:100]:
+        seconds, said = end.result()
+        assert HEADER_SECONDS - 1 < seconds < HEADER_SECONDS + 3
+        assert said == b""
+    for end in ends[100:]:
+        seconds, said = end.result()
+        assert BODY_SECONDS - 1 < seconds < BODY_SECONDS + 3
+        assert said.startswith(b"HTTP/1.1 408 ")
+    for client in silent:
+        assert client.recv(1) == b""
+        client.close()
+
+
+def test_a_body_in_pieces_arrives_whole_and_the_connection_is_used_again(server: Server) -> None:
+    client = server.connect(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab")
+    for piece in (b"cd", b"ef"):
+        time.sleep(0.1)
+        client.sendall(piece)
+    assert client.recv(4096).endswith(b"abcdef")
+    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.recv(4096).endswith(b"fine")
+
+
+def test_a_user_token_of_eight_kilobytes_fits_and_a_malformed_line_is_a_400(server: Server) -> None:
+    client = server.connect(b"GET / HTTP/1.1\r\nHost: a\r\nX-User-Token: " + b"t" * 8192 + b"\r\n\r\n")
+    assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+    client = server.connect(b"GET / HTTP/1.1\r\nHost a\r\n\r\n")
+    assert client.recv(4096).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_killed_master_leaves_its_address_free_while_its_requests_are_answered(server: Server) -> None:
+    master = server.process
+    assert master is not None
+    client = server.connect(b"GET /sleep?3 HTTP/1.1\r\nHost: a\r\n\r\n")
+    time.sleep(0.3)
+    master.send_signal(signal.SIGKILL)
+    master.wait()
+    server.start()
+    assert client.recv(4096).endswith(b"fine")
+
+
+def test_a_stopping_server_answers_what_it_has_accepted(server: Server) -> None:
+    master = server.process
+    assert master is not None
+    client = server.connect(b"GET /sleep?2 HTTP/1.1\r\nHost: a\r\n\r\n")
+    silent = server.connect()
+    time.sleep(0.3)
+    master.terminate()
+    assert client.recv(4096).endswith(b"fine")
+    master.wait(5)
+    silent.close()
+    server.start()
