@@ -13,7 +13,7 @@ MAX_QUOTE = 600
 # `[3]: "verbatim quote"` on a line of its own, in the block that ends an answer.
 _QUOTE_LINE = re.compile(r'^\s*\[(\d{1,3})\]:?\s*["“”«](.+?)["“”»]?\s*$')
 # `[3]` behind a statement, not `list[3]` and not a link's `[3](...)`.
-_MARKER = re.compile(r"(?<![\w\]])[ \t]?\[(\d{1,3})\](?!\()")
+_MARKER = re.compile(r"[ \t]?(?<![\w\]])\[(\d{1,3})\](?!\()")
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 

@@ -58,7 +58,7 @@ class StaffAdmin(Base):
     show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 200
-    # Columns that lists may be filtered by although no filter offers them.
+    # Look-ups that lists may be filtered by although no filter offers them.
     extra_lookups: ClassVar[Iterable[str]] = ()
     formfield_overrides: ClassVar[dict[Any, Any]] = {
         models.JSONField: {"form_class": StrictJSONField},
@@ -117,11 +117,19 @@ class StaffAdmin(Base):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         # SECURITY: Django allows a filter on any column of the model, and so a guess at hidden ones, letter by letter.
-        offered = {item[0] for item in self.get_list_filter(request) if isinstance(item, (list, tuple))}
-        offered |= {item for item in self.get_list_filter(request) if isinstance(item, str)} | set(self.extra_lookups)
-        if self.date_hierarchy:
-            offered.add(self.date_hierarchy)
-        return any(lookup == name or lookup.startswith(f"{name}__") for name in offered)
+        if lookup in self.extra_lookups:
+            return True
+        for item in [*self.get_list_filter(request), *([self.date_hierarchy] if self.date_hierarchy else [])]:
+            name = item[0] if isinstance(item, (list, tuple)) else item
+            if not isinstance(name, str):
+                allowed = lookup == item.parameter_name
+            elif self.opts.get_field(name).is_relation:
+                allowed = lookup in {f"{name}__exact", f"{name}__id__exact", f"{name}__isnull"}
+            else:
+                allowed = lookup == name or lookup.startswith(f"{name}__")
+            if allowed:
+                return True
+        return False
 
     # --- Lists -------------------------------------------------------------------------------------------------------
 

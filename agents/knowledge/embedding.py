@@ -90,7 +90,8 @@ def _load() -> Any:
     # SECURITY: exactly the bytes that were checked are loaded; a model file is code for the runtime.
     if hashlib.sha256(content).hexdigest() != MODEL_SHA256:
         raise Unavailable("The embedding model's file is not the one that Halo was tested with; install it again.")
-    options = onnxruntime.SessionOptions()
+    runtime: Any = onnxruntime  # its types export none of what it exports
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,6 +30,9 @@ MAX_CONTENT = 1024 * 1024
 # Articles embedded together: enough to fill the model's runs, few enough that progress is seen and memory is small.
 BATCH = 16
 
+_TOO_LONG = f"the content is longer than {MAX_CONTENT // 1024**2} MB"
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*?\w.*?)[ \t#]*$", re.MULTILINE)
+_WORDS = re.compile(r"^.*\w.*$", re.MULTILINE)
 _url_is_valid = URLValidator(schemes=["http", "https"])
 
 
@@ -99,6 +104,9 @@ def _read_file(file: Path, name: str) -> Iterator[Draft | Unreadable]:
                     if line.strip():
                         yield _from_line(line, f"{name}, line {number}")
         else:
+            if file.stat().st_size > MAX_CONTENT:
+                yield Unreadable(name, _TOO_LONG)
+                return
             content = file.read_bytes().decode("utf-8-sig")
             yield Draft(external_id=name, title=_title_of(content) or file.stem, content=content)
     except OSError as error:
@@ -126,11 +134,9 @@ def _from_line(line: bytes, where: str) -> Draft | Unreadable:
 
 
 def _title_of(content: str) -> str:
-    """The first heading, else the first line that says something."""
-    for line in content.splitlines():
-        if title := line.lstrip("#").strip(" \t=-*_"):
-            return title[:MAX_TITLE]
-    return ""
+    """The first heading, else the first line that says something, else nothing."""
+    found = _HEADING.search(content) or _WORDS.search(content)
+    return found[found.lastindex or 0].strip()[:200] if found else ""
 
 
 # --- Storing ---------------------------------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ def import_articles(
     return report
 
 
-def delete_article(*, org: Organization, article_id: object) -> bool:
+def delete_article(*, org: Organization, article_id: uuid.UUID) -> bool:
     """Removes the article and its passages; False where the organisation has no such article."""
     deleted, _ = Article.objects.for_org(org).filter(pk=article_id).delete()
     return deleted > 0
@@ -190,7 +196,7 @@ def _storable_draft(draft: Draft) -> Draft | Unreadable:
     if not draft.title or len(draft.title) > MAX_TITLE:
         return Unreadable(where, f"the title must be 1 to {MAX_TITLE} characters")
     if len(draft.content.encode()) > MAX_CONTENT:
-        return Unreadable(where, f"the content is longer than {MAX_CONTENT // 1024**2} MB")
+        return Unreadable(where, _TOO_LONG)
     if draft.url:
         try:
             # SECURITY: addresses become links; `javascript:` and the like end here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -28,9 +29,9 @@ MAX_LEXEMES = 48
 CONTEXT_WORDS = 40
 
 # SECURITY: the organisation is in the only place where passages are read, so nothing of another can be found.
-_SEARCH = """
+_SEARCH = r"""
 WITH words AS (
-    SELECT string_agg('''' || replace(replace(lexeme, E'\\\\', E'\\\\\\\\'), '''', '''''') || '''', ' | ')::tsquery AS query
+    SELECT string_agg('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery AS query
     FROM (
         SELECT lexeme FROM unnest(to_tsvector('english', %(text)s))
         ORDER BY lexeme ~ '[0-9]' DESC, length(lexeme) DESC, lexeme LIMIT %(max_lexemes)s
@@ -72,7 +73,7 @@ class Hit:
 
 
 def query_text(message: str, history: Sequence[str] = ()) -> list[str]:
-    """What to search for: the message, and with it what was said last (`history` is oldest first, the message not in it).
+    """What to search for: the message, and it with what was said before (`history`, oldest first, without the message).
 
     "And how long does that take?" means nothing alone, so the last exchange is searched too; where the subject has
     changed, the message by itself still counts for half.
@@ -84,7 +85,7 @@ def query_text(message: str, history: Sequence[str] = ()) -> list[str]:
 
 
 def search(
-    *, org_id: uuid.UUID | str, query: str | Sequence[str], limit: int = 8, vector: Vectors | None = None
+    *, org_id: uuid.UUID, query: str | Sequence[str], limit: int = 8, vector: Vectors | None = None
 ) -> list[Hit]:
     """The organisation's best passages for `query`, at most `limit`; exact, over all of them.
 
@@ -96,7 +97,7 @@ def search(
         return []
     if vector is None:
         vector = query_vector(texts)
-    parameters = {
+    parameters: dict[str, Any] = {
         "text": storable(texts[0]),
         "vector": Vector(vector).to_text(),
         "org": org_id,

@@ -55,7 +55,7 @@ class _Span:
 
 def split(title: str, content: str) -> list[Piece]:
     """The article's passages in order; an article without text has one, made of its title."""
-    pieces = []
+    pieces: list[Piece] = []
     for group in _groups(_spans(content)):
         first = group[0]
         path = _common(span.path for span in group)

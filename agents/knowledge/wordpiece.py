@@ -63,7 +63,7 @@ class _Characters(dict[int, str | None]):
             result = " "
         elif code == 0xFFFD or category in ("Cc", "Cf", "Co", "Cs", "Mn"):
             result = None
-        elif category[0] == "P" or 33 <= code < 127 and not character.isalnum() or _is_cjk(code):
+        elif category[0] == "P" or (33 <= code < 127 and not character.isalnum()) or _is_cjk(code):
             result = f" {character} "
         else:
             result = character.lower()

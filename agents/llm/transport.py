@@ -1,7 +1,7 @@
 """HTTP/1.1 for model calls, in which every raw read and write is held to the call's deadline and byte cap.
 
 httpx2's own transport times each read by itself, so a byte every two seconds keeps a call alive for ever; and its pool
-walks all connections for each request: with 2,000 calls in flight it took 6.8 ms of CPU a call, where this takes 1.7.
+walks all connections for each request: with 2,000 calls in flight it took 6.8 ms of CPU a call, where this takes 1.8.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from conversations import idempotency, services, waiting
 from conversations.api.serializers import ChatResponseSerializer, ChatSerializer, read_chat_request
 from halo.api.addresses import client_address
+from halo.api.parsers import json_body
 from halo.api.schema import errors
 from orgs.authentication import WidgetKeyAuthentication
 
@@ -37,7 +38,7 @@ class ChatView(APIView):
     )
     def post(self, request: Request) -> Response:
         access = request.auth
-        chat = read_chat_request(request.data)
+        chat = read_chat_request(json_body(request))
         key = idempotency.check_shape(request.headers.get("Idempotency-Key", ""))
         accepted = services.accept(
             org=access.org,

@@ -6,22 +6,34 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
 
-ERROR = {
-    "type": "object",
-    "properties": {
-        "error": {"type": "string", "description": "A sentence."},
-        "code": {"type": "string", "description": "A stable word."},
-        "field": {"type": "string", "description": "Only where one field is to blame."},
-        "request_id": {"type": "string"},
-    },
-    "required": ["error", "code", "request_id"],
+class ErrorSerializer(serializers.Serializer[Any]):
+    """The body of every status of 400 and above."""
+
+    error = serializers.CharField(help_text="A sentence.")
+    code = serializers.CharField(help_text="A stable word.")
+    field = serializers.CharField(required=False, help_text="Only where one field is to blame.")
+    request_id = serializers.CharField()
+
+
+MEANINGS = {
+    400: "Shape, type or limit; the JSON is not strict.",
+    401: "The widget key is missing, unknown, revoked, or refuses the origin.",
+    403: "The user's identity could not be verified; one text for every cause.",
+    404: "Unknown, paused or another organisation's: the same answer.",
+    409: "The Idempotency-Key was used with another body.",
+    413: "The body is over 8 MB.",
+    415: "Not plain application/json in UTF-8.",
+    429: "Too much, too soon; Retry-After in whole seconds.",
+    503: "A dependency is away, or the model failed for good; Retry-After in whole seconds.",
+    504: "Nothing was answered in time.",
 }
 
 
 def errors(*statuses: int) -> dict[int, OpenApiResponse]:
     """The error responses of an endpoint."""
-    return {status: OpenApiResponse(ERROR) for status in statuses}
+    return {status: OpenApiResponse(ErrorSerializer, description=MEANINGS[status]) for status in statuses}
 
 
 class StrictStringSchema(OpenApiSerializerFieldExtension):

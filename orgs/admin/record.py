@@ -25,7 +25,7 @@ class AuditEntryAdmin(StaffAdmin):
     list_display_links = ("created_at", "action")
     list_select_related = ("org",)
     list_filter = ("created_at",)
-    extra_lookups = ("target_type", "target_id", "action")
+    extra_lookups = ("target_type__exact", "target_id__exact", "action__exact")
     search_fields = ("actor_label", "action", "target_label")
     search_help_text = "Who, what or which"
     sortable_by = ()

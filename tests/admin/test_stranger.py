@@ -76,8 +76,6 @@ def test_searches_find_the_own_rows_and_none_of_others(gus: Client, omar: Client
         for term in ("acme", "Acme question", str(row.pk), "u-1", "doc_1"):
             found = gus.get(url, {"q": term})
             assert found.status_code == 200, (label, term)
-            # The page repeats the words that were searched for, in the search box.
-            assert str(acme.house.org.pk).encode() not in found.content
             assert acme.url(label).encode() not in found.content, (label, term)
     for term in ("question", "acme visitor", "u-1", str(acme.rows["conversations.conversation"].pk)):
         found = omar.get(reverse("admin:conversations_conversation_changelist"), {"q": term})
@@ -103,6 +101,8 @@ def test_hidden_columns_cannot_be_guessed_at_by_filtering(gus: Client, omar: Cli
         ("orgs_membership", "user__password__startswith"),
         ("agents_agent", "api_key__contains"),
         ("orgs_team", "org__model_api_key"),
+        ("conversations_conversation", "agent__api_key__contains"),
+        ("chat_sessions_enduser", "company__org__model_api_key"),
     ):
         answer = gus.get(reverse(f"admin:{model}_changelist"), {lookup: "s"})
         assert answer.status_code in (302, 400), (model, lookup)

@@ -11,10 +11,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+from halo.embedded.processes import die_with_parent
 
 CHILDREN = ("web", "worker", "worker-default", "beat")
 SERVERS = ("postgres", "valkey")
@@ -34,7 +37,18 @@ def up(data_dir: Path, port: int, **env: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=partial(die_with_parent, signal.SIGTERM),
     )
+
+
+def refusal(refused: subprocess.Popen[str]) -> str:
+    """What an `up` says that should not start; stops it if it does."""
+    try:
+        said, _ = refused.communicate(timeout=60)
+    finally:
+        refused.terminate()
+    assert refused.returncode == 1, said
+    return said
 
 
 def eventually(what: Callable[[], bool], seconds: float) -> float:
@@ -113,18 +127,14 @@ def test_a_killed_server_comes_back_and_the_product_with_it(product: Product, na
 
 
 def test_a_second_start_on_the_same_folder_names_the_first(product: Product) -> None:
-    second = up(product.data_dir, free_port())
-    said, _ = second.communicate(timeout=30)
-    assert second.returncode == 1
+    said = refusal(up(product.data_dir, free_port()))
     assert f"already runs on the data folder {product.data_dir}: process {product.up.pid}" in said
     assert f"http://127.0.0.1:{product.port}" in said
     assert product.is_ready()
 
 
 def test_an_address_in_use_is_named(product: Product, tmp_path: Path) -> None:
-    second = up(tmp_path / "data", product.port)
-    said, _ = second.communicate(timeout=30)
-    assert second.returncode == 1
+    said = refusal(up(tmp_path / "data", product.port))
     assert f"cannot listen on 127.0.0.1:{product.port}" in said
     assert "--port" in said
 
@@ -146,7 +156,5 @@ def test_the_master_of_the_web_workers_forks_with_a_single_thread(product: Produ
 def test_a_process_that_does_not_start_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     for above in (tmp_path, *tmp_path.parents[:2]):
         above.chmod(0o711)
-    broken = up(tmp_path / "data", free_port(), HALO_WEB_WORKERS="many")
-    said, _ = broken.communicate(timeout=60)
-    assert broken.returncode == 1
+    said = refusal(up(tmp_path / "data", free_port(), HALO_WEB_WORKERS="many"))
     assert re.search(r"web did not start:(.|\n)*ValueError.*many", said)

@@ -12,15 +12,18 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
+from halo.embedded.processes import die_with_parent
 from halo.web_worker import BODY_SECONDS, HEADER_SECONDS
 
 APPLICATION = """
 import time
+from halo.embedded.processes import die_with_parent
 from halo.web_worker import BODY_DEADLINE, SlowBody
 
 def application(environ, start_response):
@@ -56,6 +59,7 @@ class Server:
                 "HALO_PORT": str(self.port),
                 "PYTHONPATH": os.pathsep.join([str(self.folder), str(settings.BASE_DIR)]),
             },
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
         until = time.monotonic() + 30
         while True:

@@ -1,0 +1,201 @@
+"""Organisations' settings, agents and rules, as staff edit them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.test import Client
+from django.urls import reverse
+
+from agents.models import Agent, AgentVersion, RoutingRule
+from orgs.models import AuditEntry, IdentitySecret, Organization, User
+from tests.admin.furnished import Furnished, audited
+from tests.cast import Cast
+
+AGENT: dict[str, Any] = {
+    "name": "Acme assistant",
+    "instructions": "",
+    "greeting": "",
+    "backend": "",
+    "model": "",
+    "deadline_seconds": "30",
+    "on_failure": "error",
+    "failure_text": "Sorry.",
+    "takeover_text": "A teammate is here.",
+}
+SETTINGS: dict[str, Any] = {
+    "name": "Acme",
+    "guidance": "",
+    "model_backend": "",
+    "model_name": "",
+    "retain_messages_months": "24",
+    "retain_traces_days": "90",
+    "retain_events_days": "30",
+}
+
+
+def test_saving_an_agent_publishes_a_version_and_saving_it_again_does_not(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser, url = as_(cast.sue), acme.url("agents.agent")
+    asked = {**AGENT, "instructions": "Be brief.", "note": "First words"}
+    assert browser.post(url, asked).status_code == 302
+    agent = Agent.objects.get(pk=acme.house.agent.pk)
+    version = agent.current_version
+    assert version is not None
+    assert (version.number, version.note, version.created_by) == (2, "First words", cast.sue)
+    assert version.config["instructions"] == "Be brief."
+    browser.post(url, {**asked, "note": "Nothing new"})
+    assert AgentVersion.objects.filter(agent=agent).count() == 2
+    assert audited(cast.acme.org, "agent.published").after["instructions"] == "Be brief."
+
+
+def test_a_new_agent_is_published_and_active(cast: Cast, as_: Callable[[User], Client]) -> None:
+    assert as_(cast.sue).post("/admin/agents/agent/add/", {**AGENT, "name": "Second"}).status_code == 302
+    agent = Agent.objects.get(name="Second")
+    assert agent.current_version is not None and agent.current_version.number == 1
+    assert (agent.org, agent.status, agent.is_default) == (cast.acme.org, "active", False)
+
+
+def test_the_model_key_is_taken_and_never_shown(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:
+    browser, url = as_(cast.ada), acme.url("agents.agent")
+    asked = {**AGENT, "base_url": "https://models.example/v1", "new_key": "sk-very-secret"}
+    assert browser.post(url, asked).status_code == 302
+    agent = Agent.objects.get(pk=acme.house.agent.pk)
+    assert (agent.base_url, agent.api_key, agent.url_trusted) == ("https://models.example/v1", "sk-very-secret", False)
+    page = browser.get(url).content.decode()
+    assert "sk-very-secret" not in page and 'type="password"' in page
+    assert "sk-very-secret" not in str(list(AuditEntry.objects.values()))
+    assert agent.current_version is not None and "sk-very-secret" not in str(agent.current_version.config)
+
+    browser.post(url, {**AGENT, "base_url": "https://models.example/v1", "new_key": ""})
+    agent.refresh_from_db()
+    assert agent.api_key == "sk-very-secret"  # empty keeps it
+    browser.post(url, {**AGENT, "base_url": "https://other.example/v1", "new_key": ""})
+    agent.refresh_from_db()
+    assert (agent.base_url, agent.api_key) == ("https://other.example/v1", "")
+
+
+def test_a_supporter_edits_the_agent_but_neither_its_model_address_nor_its_key(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    asked = {**AGENT, "greeting": "Hi", "base_url": "https://mine.example/v1", "new_key": "sk-mine"}
+    assert as_(cast.sue).post(acme.url("agents.agent"), asked).status_code == 302
+    agent = Agent.objects.get(pk=acme.house.agent.pk)
+    assert (agent.greeting, agent.base_url, agent.api_key) == ("Hi", "", "")
+    as_(cast.sue).post("/admin/agents/agent/add/", {**asked, "name": "Second"})
+    assert Agent.objects.get(name="Second").base_url == ""
+
+
+def test_only_a_superuser_s_address_may_be_private(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:
+    url, local = acme.url("agents.agent"), {**AGENT, "base_url": "http://127.0.0.1:11434/v1"}
+    refused = as_(cast.omar).post(url, local)
+    assert refused.status_code == 200 and "must begin with https://" in refused.content.decode()
+    assert as_(cast.root).post(url, local).status_code == 302
+    assert Agent.objects.get(pk=acme.house.agent.pk).url_trusted
+
+
+def test_agents_are_paused_made_active_and_retired_but_never_deleted(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser, agent = as_(cast.sue), acme.house.agent
+    for button, status in (("pause", "paused"), ("activate", "active"), ("retire", "retired")):
+        browser.post(acme.url("agents.agent", button))
+        agent.refresh_from_db()
+        assert agent.status == status
+    assert not agent.is_default
+    assert browser.post(acme.url("agents.agent", "make_active")).status_code == 302
+    agent.refresh_from_db()
+    assert not agent.is_default  # not while it is retired
+    browser.post(acme.url("agents.agent", "activate"))
+    browser.post(acme.url("agents.agent", "make_active"))
+    agent.refresh_from_db()
+    assert agent.is_default
+    assert as_(cast.root).post(acme.url("agents.agent", "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_a_rule_that_could_never_match_or_has_bad_conditions_is_refused(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser, url = as_(cast.sue), "/admin/agents/routingrule/add/"
+    rule = {
+        "name": "VIP",
+        "agent": acme.house.agent.pk,
+        "team": acme.rows["orgs.team"].pk,
+        "position": "1",
+        "phrases": "",
+        "conditions": "[]",
+        "acknowledgement": "Thanks",
+    }
+    assert "matches nothing" in browser.post(url, rule).content.decode()
+    for conditions in ('[{"source": "moon"}]', "{}", "[", '"\\u0000"', "[1e999]", "9" * 5000, '[{"key": "\\ud800"}]'):
+        assert browser.post(url, {**rule, "conditions": conditions}).status_code == 200, conditions
+    good = '[{"source": "user", "key": "plan", "op": "is", "value": "enterprise"}]'
+    assert browser.post(url, {**rule, "conditions": good}).status_code == 302
+    assert RoutingRule.objects.get(name="VIP").conditions[0]["value"] == "enterprise"
+
+
+def test_a_team_that_has_tickets_is_not_deleted_and_one_without_is(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser = as_(cast.sue)
+    page = browser.get(acme.url("orgs.team", "delete")).content.decode()
+    assert "protected related objects" in page
+    browser.post("/admin/orgs/team/add/", {"name": "Empty"})
+    again = browser.post("/admin/orgs/team/add/", {"name": "EMPTY"})
+    assert again.status_code == 200  # names are unique in an organisation
+    empty = AuditEntry.objects.get(action="team.added").target_id
+    assert browser.post(reverse("admin:orgs_team_delete", args=[empty]), {"post": "yes"}).status_code == 302
+    assert audited(cast.acme.org, "team.deleted").before["name"] == "Empty"
+
+
+def test_an_owner_changes_settings_and_an_admin_only_the_model_key(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    url = acme.url("orgs.organization")
+    assert as_(cast.omar).post(url, {**SETTINGS, "guidance": "We are Acme.", "slug": "mine"}).status_code == 302
+    org = Organization.objects.get(pk=cast.acme.org.pk)
+    assert (org.guidance, org.slug) == ("We are Acme.", "acme")
+    asked = {**SETTINGS, "guidance": "", "verify_identity": "on", "new_key": "sk-ada"}
+    assert as_(cast.ada).post(url, asked).status_code == 302
+    org.refresh_from_db()
+    assert (org.guidance, org.verify_identity, org.model_api_key) == ("We are Acme.", False, "sk-ada")
+    assert audited(org, "organization.model_endpoint").after == {"model_api_key": "replaced"}
+    assert "sk-ada" not in as_(cast.omar).get(url).content.decode()
+    as_(cast.omar).post(url, {**SETTINGS, "forget_key": "on"})
+    org.refresh_from_db()
+    assert org.model_api_key == ""
+
+
+def test_switching_verification_on_without_a_secret_warns(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    IdentitySecret.objects.filter(org=cast.acme.org).delete()
+    asked = {**SETTINGS, "verify_identity": "on"}
+    answer = as_(cast.omar).post(acme.url("orgs.organization"), asked, follow=True)
+    assert "there is no active identity secret" in answer.content.decode()
+
+
+def test_traits_are_json_objects_that_can_be_stored(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser, url = as_(cast.sue), acme.url("chat_sessions.enduser")
+    person = {"name": "Peter", "custom_fields": "{}", "context": "{}"}
+    for bad in ("[]", "1", '{"a": 1, "a": 2}', '{"a": NaN}', '{"\\u0000": 1}', '{"a": ' * 30 + "1" + "}" * 30):
+        assert browser.post(url, {**person, "custom_fields": bad}).status_code == 200, bad
+    assert browser.post(url, {**person, "context": '{"plan": "pro"}'}).status_code == 200
+    context = '{"plan": {"label": "Plan", "value": "pro"}}'
+    asked = {**person, "custom_fields": '{"note": "a\\u0000b"}', "context": context, "external_id": "other"}
+    assert browser.post(url, asked).status_code == 302
+    stored = acme.rows["chat_sessions.enduser"]
+    stored.refresh_from_db()
+    assert stored.custom_fields == {"note": "a\N{REPLACEMENT CHARACTER}b"}
+    assert stored.context["plan"]["value"] == "pro"
+    assert stored.external_id == "u-1"  # the customer's systems know the person by it
+
+
+def test_two_people_cannot_have_one_id(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:
+    asked = {"external_id": "u-1", "name": "Twin", "custom_fields": "{}", "context": "{}"}
+    assert as_(cast.sue).post("/admin/chat_sessions/enduser/add/", asked).status_code == 200
+    assert as_(cast.sue).post("/admin/chat_sessions/enduser/add/", {**asked, "external_id": "u-2"}).status_code == 302

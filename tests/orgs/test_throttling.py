@@ -1,0 +1,80 @@
+"""Rate limits: atomic, all or nothing, with a wait in whole seconds, and still there without Redis."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from halo import wire
+from halo.errors import RateLimited
+from orgs import throttling
+from orgs.throttling import Bucket
+
+
+def some(name: str = "session", limit: int = 5) -> Bucket:
+    return Bucket(name, uuid.uuid4().hex, limit)
+
+
+@pytest.fixture(params=["redis", "this process"])
+def where(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "this process":
+        wire.mark_away()
+    else:
+        wire.mark_back()
+    yield request.param
+    wire.mark_back()
+
+
+def test_a_minutes_worth_passes_and_the_next_waits(where: str) -> None:
+    bucket = some(limit=6)
+    for _ in range(6):
+        throttling.take([bucket])
+
+    with pytest.raises(RateLimited) as refused:
+        throttling.take([bucket])
+
+    assert 1 <= (refused.value.retry_after or 0) <= 10
+    throttling.take([some(limit=6)])
+
+
+def test_a_refused_request_counts_nowhere(where: str) -> None:
+    full, open_ = some(limit=1), some(limit=2)
+    throttling.take([full])
+    for _ in range(5):
+        with pytest.raises(RateLimited):
+            throttling.take([open_, full])
+
+    throttling.take([open_])
+    throttling.take([open_])
+
+
+def test_requests_at_once_do_not_slip_through(where: str) -> None:
+    bucket = some(limit=10)
+
+    def passes(_: int) -> bool:
+        try:
+            throttling.take([bucket])
+        except RateLimited:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(passes, range(40))) == 10
+
+
+def test_limits_that_are_off_are_not_counted() -> None:
+    throttling.take([None, None])
+    throttling.take([])
+
+
+def test_the_setting_is_read_as_documented() -> None:
+    assert throttling.configured_limits("off") == {}
+    assert throttling.configured_limits("session=20, visitor=30,new=30,key=600")["key"] == 600
+    assert throttling.configured_limits("key=5") == {"key": 5}
+    for wrong in ("session", "session=x", "session=0", "nonsense=5", "session=-1"):
+        with pytest.raises(ImproperlyConfigured):
+            throttling.configured_limits(wrong)
