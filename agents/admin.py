@@ -36,10 +36,6 @@ class AgentForm(ModelKeyFields, StaffForm):
         help_text="What changed and why; kept with the version that is published when you save.",
     )
 
-    class Meta:
-        model = Agent
-        exclude = ("api_key",)
-
 
 @admin.register(Agent)
 class AgentAdmin(StaffAdmin):

@@ -30,7 +30,9 @@ def backend_for(*, config: AgentConfig, agent: Agent, org: Organization) -> Back
             model=model,
             pinned_public=not org.model_url_trusted,
         )
-    return get_backend(alias, api_key=agent.api_key or org.model_api_key, model=model)
+    # A key without an address is meant for the installation's endpoint; one with an address never goes there.
+    own_key = ("" if agent.base_url else agent.api_key) or org.model_api_key
+    return get_backend(alias, api_key=own_key, model=model)
 
 
 def installation_default() -> str:

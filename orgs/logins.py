@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -22,6 +23,9 @@ def audit_failed_login(
     sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: object
 ) -> None:
     """One row an attempt, but for those during a lock-out, which would only let an attacker fill the table."""
-    if request is None or getattr(request, "axes_locked_out", False):
+    if request is None:
+        return
+    locked, failures = getattr(request, "axes_locked_out", False), getattr(request, "axes_failures_since_start", None)
+    if locked and failures != settings.AXES_FAILURE_LIMIT:
         return
     audit.record_failed_login(login=login_name(request, credentials), address=audit.address_of(request))

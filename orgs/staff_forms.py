@@ -23,7 +23,7 @@ from orgs.models import Organization
 
 
 class StaffForm(forms.ModelForm):
-    """A form for a row of `org`, which is never a field of it."""
+    """A form for a row of `org`, which is never a field of it. The page's fieldsets say which columns it has."""
 
     # Set by StaffAdmin.get_form, which makes a class of its own for every request.
     request: ClassVar[HttpRequest]
@@ -70,6 +70,9 @@ class StrictJSONField(forms.JSONField):
         if set(wrapped) != {"value"}:
             raise ValidationError("This is not valid JSON.")
         return storable_tree(wrapped["value"])
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if self.disabled else data
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, str):  # what was typed, shown again beside its error

@@ -20,11 +20,12 @@ from halo.api.strict_json import storable
 # words find names, numbers and codes; recall was flat from 0.2 to 0.3 and lower at 0 and at 1.
 WORDS_WEIGHT = 0.25
 # A long text is read in parts of so many wordpieces and its vector is their mean: 256 is all that the model sees.
-PART_SIZE = 128
+PART_SIZE = 192
 # The longest messages are read at both ends, where people say what they want.
-FIRST_PARTS, LAST_PARTS = 8, 4
-# Words of a long message that are looked up; those with digits first (codes, amounts), then the longest (rare ones).
-MAX_LEXEMES = 48
+FIRST_PARTS, LAST_PARTS = 6, 3
+# Words of a long message that are looked up: those said most often, which it is about (looking up all of them found
+# less); of equals those with digits (codes, amounts), then the longest (rare ones).
+MAX_LEXEMES = 32
 # How much of each earlier line says what the conversation is about; more of it drowned the message.
 CONTEXT_WORDS = 40
 
@@ -34,7 +35,8 @@ WITH words AS (
     SELECT string_agg('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery AS query
     FROM (
         SELECT lexeme FROM unnest(to_tsvector('english', %(text)s))
-        ORDER BY lexeme ~ '[0-9]' DESC, length(lexeme) DESC, lexeme LIMIT %(max_lexemes)s
+        ORDER BY cardinality(positions) DESC, lexeme ~ '[0-9]' DESC, length(lexeme) DESC, lexeme
+        LIMIT %(max_lexemes)s
     ) AS chosen
 ), scored AS MATERIALIZED (
     SELECT id, 1 - (embedding <=> %(vector)s::vector) AS similarity,

@@ -94,7 +94,7 @@ class ExtractiveBackend:
         text, reason = self._answer(request)
         requests: list[ToolRequest] = []
         if reason and _was_escalated(request):
-            text = ASKED
+            text = f"{text} {ASKED}"
         elif reason and any(tool.name == ESCALATE for tool in request.tools):
             requests.append(ToolRequest("call_escalate", ESCALATE, json.dumps({"reason": reason})))
         elif reason:

@@ -28,7 +28,7 @@ def render(text: str) -> SafeString:
         nh3.clean(
             html,
             tags=_TAGS,
-            attributes={"a": {"href"}},
+            attributes={"*": set(), "a": {"href"}},
             url_schemes={"http", "https", "mailto"},
             link_rel="noopener noreferrer",
         )

@@ -31,10 +31,6 @@ class OrganizationForm(ModelKeyFields, StaffForm):
 
     blame: ClassVar[dict[str, str]] = {"base_url": "model_base_url"}
 
-    class Meta:
-        model = Organization
-        exclude = ("model_api_key",)
-
 
 class NewOrganizationForm(StaffForm):
     """A name suffices."""

@@ -99,7 +99,9 @@ def add_conversation(house: House, person: EndUser | None, *, turns: int = 1) ->
             text=f"**{org.name} answer** {seq}",
             citations=[{"n": 1, "title": "Guide", "url": "https://help.example/guide", "quote": "Open it."}],
         )
-        ToolCall.objects.create(org=org, turn=turn, step=0, round=0, call_id="1", name="search_knowledge", arguments="{}")
+        ToolCall.objects.create(
+            org=org, turn=turn, step=0, round=0, call_id="1", name="search_knowledge", arguments="{}"
+        )
         TurnTrace.objects.create(org=org, turn=turn, prompt=[{"role": "user", "content": f"{org.name} prompt"}])
         if seq == 1 and not MessageImage.objects.filter(org=org).exists():
             MessageImage.objects.create(org=org, message=asked, position=0, media_type="image/png", data=PNG)

@@ -177,9 +177,7 @@ def test_switching_verification_on_without_a_secret_warns(
     assert "there is no active identity secret" in answer.content.decode()
 
 
-def test_traits_are_json_objects_that_can_be_stored(
-    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
-) -> None:
+def test_traits_are_json_objects_that_can_be_stored(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:
     browser, url = as_(cast.sue), acme.url("chat_sessions.enduser")
     person = {"name": "Peter", "custom_fields": "{}", "context": "{}"}
     for bad in ("[]", "1", '{"a": 1, "a": 2}', '{"a": NaN}', '{"\\u0000": 1}', '{"a": ' * 30 + "1" + "}" * 30):

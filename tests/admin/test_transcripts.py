@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html.parser import HTMLParser
 
 import pytest
 from django.db import connection
@@ -114,13 +115,21 @@ def test_an_agent_s_markdown_is_rendered(text: str, html: str) -> None:
         "&#60;script&#62;alert(1)",
         "`<script>`",
         "[x]: javascript:alert(1)\n[x]",
-        "<https://ok.example/\" onclick=alert(1)>",
+        '<https://ok.example/" onclick=alert(1)>',
     ],
 )
 def test_nothing_else_survives_in_an_agent_s_markdown(text: str) -> None:
-    html = str(render(text))
-    for bad in ("<img", "<script", "<svg", "javascript:alert(1)\"", "href=\"data:", " onclick=alert", " x-on", "title="):
-        assert bad not in html.replace("&quot;", "'"), html
+    found: list[tuple[str, str]] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            assert tag in {"p", "a", "br", "code"}, tag
+            found.extend((name, value or "") for name, value in attrs)
+
+    Reader().feed(render(text))
+    for name, value in found:
+        assert name in {"href", "rel"}, name
+        assert name != "href" or value.startswith("https://"), value
 
 
 def test_hostile_markdown_is_rendered_in_time() -> None:
@@ -190,7 +199,7 @@ def test_no_page_takes_more_than_twenty_queries_and_twenty_rows_cost_what_two_do
                 app, model = label.split(".")
                 lists = reverse(f"admin:{app}_{model}_changelist")
                 for name, url in (("list", lists), ("page", acme.url(label)), ("found", f"{lists}?q=acme")):
-                    with CaptureQueriesContext(connection, ) as queries:
+                    with CaptureQueriesContext(connection) as queries:
                         assert browser.get(url).status_code == 200
                     found[f"{who} {label} {name}"] = len(queries)
         return found

@@ -130,7 +130,7 @@ def test_a_second_start_on_the_same_folder_names_the_first(product: Product) -> 
     said = refusal(up(product.data_dir, free_port()))
     assert f"already runs on the data folder {product.data_dir}: process {product.up.pid}" in said
     assert f"http://127.0.0.1:{product.port}" in said
-    assert product.is_ready()
+    eventually(product.is_ready, 10)
 
 
 def test_an_address_in_use_is_named(product: Product, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from halo.embedded import locate
 from tests.fake_model import FakeModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,16 +83,16 @@ class Stack:
         return pid
 
     def sql(self, query: str, *args: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
+        socket_dir = str(locate(self.data_dir).socket_dir)
+        with psycopg.connect(host=socket_dir, user="halo", dbname="halo", autocommit=True) as connection:
             return connection.execute(query, args).fetchall()
 
-    @property
-    def database_url(self) -> str:
-        from halo.embedded import locate
-
-        url = locate(self.data_dir).database_url
-        # libpq reads the socket's folder from the query, as Django does.
-        return url.replace("postgres://", "postgresql://")
+    def answers(self, message: str = "And now?", **kwargs: Any) -> bool:
+        """Whether a message is answered right now; a refused connection is a no."""
+        try:
+            return self.say(message, **kwargs).status == 200
+        except OSError:
+            return False
 
 
 class Waiting:
