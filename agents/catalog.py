@@ -56,9 +56,10 @@ def _cards(org: Organization) -> list[AgentCard]:
         AgentCard(
             id=agent.pk,
             is_default=agent.is_default,
-            version_id=agent.current_version_id,
+            version_id=agent.current_version.pk,
             config=AgentConfig.from_json(agent.current_version.config),
             rules=tuple(rules.get(agent.pk, ())),
         )
         for agent in agents
+        if agent.current_version is not None
     ]

@@ -26,9 +26,9 @@ _WANTS_PERSON = re.compile(
     re.IGNORECASE,
 )
 _COMMON = frozenset(
-    "the and for you your are can with that this have has not but from was were will would there their they then "
-    "than what when where which who how our out its it's also into more any all may one some about other only over "
-    "under such each very just does did been being these those here please".split()
+    """the and for you your are can with that this have has not but from was were will would there their they then than
+    what when where which who how our out its also into more any all may one some about other only over under such each
+    very just does did been being these those here please""".split()
 )
 
 
@@ -68,7 +68,10 @@ def inputs(
 
 def estimate(values: dict[str, Any]) -> float:
     """The probability in [0, 1], rounded to four places, that an answer with these inputs is right."""
-    terms = (weight * min(float(values.get(name, 0.0)), _HEAD["caps"].get(name, 1.0)) for name, weight in _HEAD["weights"].items())
+    caps = _HEAD["caps"]
+    terms = (
+        weight * min(float(values.get(name, 0.0)), caps.get(name, 1.0)) for name, weight in _HEAD["weights"].items()
+    )
     return round(1 / (1 + math.exp(-(_HEAD["intercept"] + sum(terms)))), 4)
 
 

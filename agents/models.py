@@ -39,7 +39,7 @@ class AgentConfig:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> AgentConfig:
-        """The configuration in a version's JSON; keys of a newer release are ignored (two releases run side by side)."""
+        """The configuration in a version's JSON; keys of a newer release are ignored, as two may run side by side."""
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{key: item for key, item in value.items() if key in known})
 
@@ -83,9 +83,7 @@ class Agent(TenantModel):
     url_trusted = models.BooleanField(default=False, editable=False)
     api_key = EncryptedTextField("model key", blank=True, default="")
     model = models.CharField(max_length=200, blank=True)
-    temperature = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)]
-    )
+    temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
     max_tokens = models.PositiveIntegerField(
         "longest answer (tokens)", null=True, blank=True, validators=[MinValueValidator(16), MaxValueValidator(32_000)]
     )
@@ -144,7 +142,7 @@ class AgentVersion(TenantModel):
         constraints = [models.UniqueConstraint(fields=["agent", "number"], name="agent_version_number_unique")]
 
     def __str__(self) -> str:
-        return f"{self.agent_id} v{self.number}"
+        return f"Version {self.number}"
 
 
 class RoutingRule(TenantModel):
@@ -168,7 +166,9 @@ class RoutingRule(TenantModel):
     )
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     acknowledgement = models.TextField(
-        max_length=2000, help_text="What the visitor reads instead of an answer.", default="Thank you. Our team will get back to you."
+        max_length=2000,
+        help_text="What the visitor reads instead of an answer.",
+        default="Thank you. Our team will get back to you.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -180,6 +180,4 @@ class RoutingRule(TenantModel):
 
 
 # The choice of a model backend is the organisation's as well as the agent's.
-assert {value for value, _ in Agent._meta.get_field("backend").choices or []} == set(  # noqa: S101
-    Organization.ModelBackend.values
-)
+assert {value for value, _ in Agent._meta.get_field("backend").choices or []} == set(Organization.ModelBackend.values)

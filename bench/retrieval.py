@@ -62,7 +62,10 @@ def help_centre(data: Path) -> dict[str, float]:
         milliseconds.append((time.perf_counter() - began) * 1000)
         recalls.append(_recall(hits, task["required_documents"], 10))
     transaction.set_rollback(True)
-    return {"help centre: recall@10": mean(recalls), "help centre: search, ms (median, whole scenario)": median(milliseconds)}
+    return {
+        "help centre: recall@10": mean(recalls),
+        "help centre: search, ms (median, whole scenario)": median(milliseconds),
+    }
 
 
 @transaction.atomic

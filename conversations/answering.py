@@ -46,8 +46,9 @@ def answer(turn_id: uuid.UUID) -> None:
         log.info("turn_overtaken")
     except Exception as error:
         # A defect of ours must not leave the turn hanging until its time is over.
-        log.exception("turn_failed", error=type(error).__name__)
-        _persist(lambda: ending.close(turn_id, code="unavailable", detail=type(error).__name__, held=held))
+        defect = type(error).__name__
+        log.exception("turn_failed", error=defect)
+        _persist(lambda: ending.close(turn_id, code="unavailable", detail=defect, held=held))
     finally:
         leaving.put_down(held)
         release_connection()
@@ -69,8 +70,8 @@ def _attempt(held: Claim, started: float) -> None:
         elif reading.config.on_failure == "polite":
             _apologise(reading, held, progress, error)
         else:
-            code = "model_timeout" if error.kind == "timeout" else "unavailable"
-            _persist(lambda: ending.close(held.turn_id, code=code, detail=f"{error.kind}: {error.message}", held=held))
+            code, detail = _code_of(error), _detail_of(error)
+            _persist(lambda: ending.close(held.turn_id, code=code, detail=detail, held=held))
         return
     timings["total_ms"] = _ms(started)
     _record(reading, held, progress, _reply(reading, progress, thought), trace=_trace(progress, thought, timings))
@@ -142,8 +143,8 @@ def _apologise(reading: Reading, held: Claim, progress: Progress, error: ModelEr
         outcome=Turn.Outcome.APOLOGY,
         text=reading.config.failure_text,
         escalated=True,
-        error_code="model_timeout" if error.kind == "timeout" else "unavailable",
-        error_detail=f"{error.kind}: {error.message}",
+        error_code=_code_of(error),
+        error_detail=_detail_of(error),
     )
     _record(reading, held, progress, reply, trace={})
 
@@ -227,6 +228,14 @@ def _persist(write: Callable[[], T]) -> T:
             release_connection()
             time.sleep(pause)
     return write()
+
+
+def _code_of(error: ModelError) -> str:
+    return "model_timeout" if error.kind == "timeout" else "unavailable"
+
+
+def _detail_of(error: ModelError) -> str:
+    return f"{error.kind}: {error.message}"
 
 
 def _ms(since: float) -> float:

@@ -26,7 +26,9 @@ def close(
     queued_only: bool = False,
 ) -> bool:
     """Closes a turn without an answer (turns.close_unanswered) and announces it; False where there was nothing to."""
-    conversation_id = turns.close_unanswered(turn_id, code=code, detail=detail, held=held, overdue=overdue, queued_only=queued_only)
+    conversation_id = turns.close_unanswered(
+        turn_id, code=code, detail=detail, held=held, overdue=overdue, queued_only=queued_only
+    )
     if conversation_id is None:
         return False
     announce(turn_id, conversation_id)

@@ -19,7 +19,7 @@ _SHAPE = re.compile(r"[\x20-\x7e]{16,255}\Z")
 
 _INSERT = """
 INSERT INTO conversations_idempotencykey (org_id, scope, key_hash, body_hash, turn_id, created_at, expires_at)
-VALUES (%s, %s, %s, %s, %s, now(), now() + %s)
+VALUES (%s, %s, %s, %s, %s, now(), now() + interval '1 second' * %s)
 ON CONFLICT (org_id, scope, key_hash) DO UPDATE
    SET body_hash = excluded.body_hash, turn_id = excluded.turn_id, ticket_id = NULL,
        created_at = excluded.created_at, expires_at = excluded.expires_at
@@ -71,5 +71,5 @@ def reserve(*, org: Organization, scope: str, key: str, body_hash: str, turn_id:
     Comes first in accept's transaction: the twin's insert waits here until that transaction has ended.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [org.pk, hashed(scope), hashed(key), body_hash, turn_id, KEPT])
+        cursor.execute(_INSERT, [org.pk, hashed(scope), hashed(key), body_hash, turn_id, KEPT.total_seconds()])
         return cursor.fetchone() is not None

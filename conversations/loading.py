@@ -59,7 +59,8 @@ def read(held: Claim) -> Reading:
         behaviour=snapshot.get("behavior_context", ""),
     )
     # Only a later attempt finds calls of an earlier one.
-    recorded = list(ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")) if turn.attempt > 1 else []
+    calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
+    recorded = list(calls) if turn.attempt > 1 else []
     return Reading(
         turn=turn, config=catalog.config_of(turn.agent_version_id), briefing=briefing, recorded_calls=recorded
     )
@@ -111,8 +112,6 @@ def _tickets(turn: Turn, end_user: EndUser | None) -> list[str]:
     if end_user is None or not turn.verified:
         return []
     rows = (
-        Ticket.objects.for_org(turn.org_id)
-        .filter(session__end_user=end_user)
-        .order_by("-created_at")[:TICKETS_SHOWN]
+        Ticket.objects.for_org(turn.org_id).filter(session__end_user=end_user).order_by("-created_at")[:TICKETS_SHOWN]
     )
     return [f"#{row.number} ({row.get_status_display()}, {row.created_at:%Y-%m-%d}): {row.subject}" for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
@@ -388,15 +389,11 @@ class OutboxItem(TenantModel):
     error = models.CharField(max_length=500, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = OutboxQuerySet.as_manager()
+    objects: ClassVar[Any] = OutboxQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["org", "kind", "key"], name="outbox_key_unique")]
-        indexes = [
-            models.Index(
-                fields=["next_attempt_at"], condition=Q(done_at=None, dead_at=None), name="outbox_due"
-            )
-        ]
+        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(done_at=None, dead_at=None), name="outbox_due")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"

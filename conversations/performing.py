@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -35,7 +36,7 @@ class Progress:
     escalation: str | None = None
 
 
-def excerpts_for(org_id: object, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
+def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
     """The best passages for `query`, numbered from `first_number`."""
     hits = search(org_id=org_id, query=query, limit=EXCERPTS)
     return [

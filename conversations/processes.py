@@ -60,7 +60,7 @@ def current_id(*, wait_seconds: float = 2.0) -> int | None:
     """
     start()
     process = _process
-    assert process is not None  # noqa: S101
+    assert process is not None
     if process.stopping.is_set() or not process.holds_lock.wait(wait_seconds):
         return None
     return process.id
@@ -110,7 +110,7 @@ def _keep_lock(process: _Process) -> None:
                     held.execute("SELECT pg_advisory_unlock(%s)", [SWEEPER_LOCK])
             pause = TICK_SECONDS
         except (psycopg.Error, DatabaseError, OSError) as error:
-            if held is not None and held.closed or isinstance(error, psycopg.Error):
+            if isinstance(error, psycopg.Error) or (held is not None and held.closed):
                 process.holds_lock.clear()
                 if held is not None:
                     held.close()

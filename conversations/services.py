@@ -324,19 +324,13 @@ def _route(arrival: _Arrival, visit: Visit, turn: Turn, rule: routing.Rule) -> N
 def _leave_to_teammate(turn: Turn, text: str) -> None:
     settle(
         turn,
-        Reply(
-            outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}
-        ),
+        Reply(outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}),
     )
 
 
 def _reopen(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
     """Puts the key's failed turn back into the queue, in the session its owner continues; True where it waits."""
-    turn = (
-        Turn.objects.for_org(arrival.org)
-        .select_related("conversation__session", "agent_version")
-        .get(pk=turn_id)
-    )
+    turn = Turn.objects.for_org(arrival.org).select_related("conversation__session", "agent_version").get(pk=turn_id)
     visit = visitors.enter(
         org=arrival.org,
         identity=arrival.identity,

@@ -96,8 +96,6 @@ def _end_turns_in_flight(row: Conversation) -> list[uuid.UUID]:
         text = catalog.config_of(turn.agent_version_id).takeover_text
         settle(
             turn,
-            Reply(
-                outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}
-            ),
+            Reply(outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}),
         )
     return [turn.pk for turn in in_flight]

@@ -52,9 +52,7 @@ def open_ticket(
         effect_key=effect_key,
     )
     if team_id is not None and Team.objects.for_org(org).filter(pk=team_id).exclude(email="").exists():
-        OutboxItem.objects.create(
-            org=org, kind=OutboxItem.Kind.TICKET_EMAIL, key=f"ticket:{ticket.pk}", ticket=ticket
-        )
+        OutboxItem.objects.create(org=org, kind=OutboxItem.Kind.TICKET_EMAIL, key=f"ticket:{ticket.pk}", ticket=ticket)
     return ticket
 
 

@@ -88,7 +88,13 @@ def give_back(held: Claim) -> bool:
 
 
 def close_unanswered(
-    turn_id: uuid.UUID, *, code: str, detail: str = "", held: Claim | None = None, overdue: bool = False, queued_only: bool = False
+    turn_id: uuid.UUID,
+    *,
+    code: str,
+    detail: str = "",
+    held: Claim | None = None,
+    overdue: bool = False,
+    queued_only: bool = False,
 ) -> uuid.UUID | None:
     """Ends a turn without an answer: its message stays, marked, and a retry with its key may reopen it.
 
@@ -116,9 +122,7 @@ def close_unanswered(
         if not ended:
             return None
         Message.objects.filter(turn_id=turn_id, part=Message.Part.MESSAGE).update(unanswered=True)
-        Conversation.objects.filter(pk=conversation.pk).update(
-            has_error=True, outcome=Conversation.Outcome.FAILED
-        )
+        Conversation.objects.filter(pk=conversation.pk).update(has_error=True, outcome=Conversation.Outcome.FAILED)
     return conversation_id
 
 
@@ -188,11 +192,7 @@ def requeue_lost() -> tuple[list[uuid.UUID], list[uuid.UUID]]:
 
 def overdue() -> list[uuid.UUID]:
     """Turns past their `answer_by` that nobody has closed yet."""
-    return list(
-        Turn.objects.filter(
-            status__in=Turn.IN_FLIGHT, answer_by__lte=Now()
-        ).values_list("id", flat=True)[:200]
-    )
+    return list(Turn.objects.filter(status__in=Turn.IN_FLIGHT, answer_by__lte=Now()).values_list("id", flat=True)[:200])
 
 
 def due_for_another_ring() -> list[uuid.UUID]:

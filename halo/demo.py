@@ -9,11 +9,11 @@ from django.conf import settings
 
 from agents import services as agents
 from agents.knowledge.importing import import_articles, read_articles
-from orgs import services as orgs
 from orgs.models import Organization, User, WidgetKey
 
 SLUG = "demo"
 SOURCE = "Halo's documentation"
+GREETING = "Hello! Ask me about Halo."
 INSTRUCTIONS = "You answer questions about Halo, an open support desk, from its documentation."
 
 
@@ -34,10 +34,10 @@ def ensure_demo() -> Newcomer:
     org = Organization.objects.filter(slug=SLUG).first()
     secret = ""
     if org is None:
-        org = orgs.create_organization(name="Demo", slug=SLUG)
-        agents.create_agent(org=org, name="Halo", by=None, instructions=INSTRUCTIONS, greeting="Hello! Ask me about Halo.")
-        orgs.create_widget_key(org=org, label="Demo website", by=None)
-        _, secret = orgs.create_identity_secret(org=org, label="Demo", by=None)
+        ready = agents.create_ready_org(name="Demo", slug=SLUG)
+        org, secret = ready.org, ready.identity_secret
+        ready.agent.name, ready.agent.instructions, ready.agent.greeting = "Halo", INSTRUCTIONS, GREETING
+        agents.change_agent(agent=ready.agent, names=["name", "instructions", "greeting"], by=None)
     login, password = _superuser()
     drafts = list(read_articles(settings.BASE_DIR / "docs"))
     report = import_articles(org=org, source_name=SOURCE, drafts=drafts)

@@ -52,6 +52,8 @@ logconfig_dict = {
 
 def post_fork(server: Any, worker: Any) -> None:
     """A worker whose master was killed finishes its turns and lets go of the address."""
+    # Until the worker has a handler of its own the master's is in place, which would swallow a stop.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(signal.SIGTERM)
 
 

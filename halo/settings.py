@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
@@ -12,6 +13,7 @@ import environ
 import structlog
 
 from halo.embedded import ensure_secrets, locate
+from halo.unfold import UNFOLD as UNFOLD  # how the admin looks
 
 # Lets `ModelAdmin[Agent]` and the like be written for the type checker.
 django_stubs_ext.monkeypatch()
@@ -73,8 +75,8 @@ CONTENT_SECURITY_POLICY = {
 
 # --- The house -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "orgs.admin_app.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -129,6 +131,7 @@ APPEND_SLASH = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "halo.formats"
 STATIC_URL = "/static/"
 # Served from the packages themselves, so that nothing has to be collected before a first start.
 WHITENOISE_USE_FINDERS = True
@@ -156,7 +159,10 @@ DATABASES["default"] |= {
 HALO_LOCK_DATABASE_URL = env.str("HALO_LOCK_DATABASE_URL", default="")
 
 # --- Redis and Celery ------------------------------------------------------------------------------------------------
+# kombu has words of its own for a socket and for the database behind it.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+if CELERY_BROKER_URL.startswith("redis+socket://"):
+    CELERY_BROKER_URL = CELERY_BROKER_URL.replace("?db=", "?virtual_host=")
 CELERY_IMPORTS = ["halo.hooks"]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"conversations.tasks.answer_turn": {"queue": "llm"}}
@@ -199,6 +205,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -207,6 +214,12 @@ AXES_IPWARE_PROXY_COUNT = HALO_PROXIES or None
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["HTTP_X_FORWARDED_FOR", "REMOTE_ADDR"] if HALO_PROXIES else ["REMOTE_ADDR"]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
+# Spelling variants of one e-mail address must not be counted as different logins.
+AXES_USERNAME_CALLABLE = "orgs.logins.login_name"
+# Otherwise one row of axes would grow without bound while somebody keeps trying.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_TEMPLATE = "admin/halo/locked_out.html"
 
 # --- The HTTP API ----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -221,7 +234,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Halo SDK API",
-    "DESCRIPTION": "What a website's visitors and widgets talk to. Errors are JSON: `error`, `code`, `field`, `request_id`.",
+    "DESCRIPTION": "What a website's visitors and widgets talk to. Every error is JSON of one shape.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": r"/api/sdk",
@@ -258,7 +271,7 @@ DEFAULT_FROM_EMAIL = env.str("HALO_EMAIL_FROM", default="halo@localhost")
 
 # --- Logs: one JSON object a line, without headers, tokens or message text -------------------------------------------
 HALO_LOG_LEVEL = env.str("HALO_LOG_LEVEL", default="INFO")
-_shared = [
+_shared: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

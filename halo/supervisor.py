@@ -1,11 +1,13 @@
 """What `manage.py up` runs: starts the servers and Halo's processes, keeps them running, stops them in order.
 
-A process of its own without Django, so that it stays small; HALO_DATA_DIR and HALO_PORT say where.
+A process of its own without Django, so that it stays small; HALO_DATA_DIR and HALO_PORT say where. What needs Django
+once, at the start, is done by a helper that `up` has forked: see halo/management/commands/up.py.
 """
 
 from __future__ import annotations
 
 import http.client
+import math
 import os
 import signal
 import socket
@@ -19,7 +21,7 @@ from typing import TextIO
 
 from halo.embedded import EmbeddedError
 from halo.embedded.accounts import make_run_folders
-from halo.embedded.processes import ENOUGH_FILES, MARK, Program, end, marked, raise_file_limit, rotate
+from halo.embedded.processes import ENOUGH_FILES, MARK, Program, end, last_words, marked, raise_file_limit, rotate
 from halo.embedded.servers import START_SECONDS, Servers, holding
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -29,6 +31,8 @@ STEADY_SECONDS = 3.0
 LONGEST_PAUSE = 5.0
 TRIES_AT_START = 3
 MIGRATE_SECONDS = 3600.0
+# What supervisor and helper say to each other.
+MIGRATE, MIGRATED, SHOW_DEMO = b"m", b".", b"d"
 WEB_GRACE, WORKER_GRACE = 60.0, 10.0
 
 
@@ -75,14 +79,15 @@ class Kept:
 class Supervisor:
     """One `up` on one data folder."""
 
-    def __init__(self, data_dir: Path, port: int, *, demo: bool) -> None:
+    def __init__(self, data_dir: Path, port: int, *, helper: int, wire: socket.socket, demo: bool) -> None:
         self.data_dir = data_dir
         self.demo = demo
+        self.helper, self.wire = helper, wire
+        wire.setblocking(False)
         self.bind = os.environ.get("HALO_BIND") or f"127.0.0.1:{port}"
         self.port = port
         self.servers: list[Kept] = []
         self.children: list[Kept] = []
-        self.once: Program | None = None
         self.next_rotation = 0.0
         # How long the processes may take to stop: what is in flight is worth waiting for.
         self.patient = True
@@ -133,7 +138,8 @@ class Supervisor:
         self._until(servers.are_ready, START_SECONDS, self.servers)
         if self.servers:
             say(f"Running: {', '.join(part.title for part in servers.parts)}.")
-        self._run_once("migrate", "--no-input", log=endpoints.log_dir / "migrate.log")
+        self.wire.send(MIGRATE)
+        self._until(lambda: self._is_migrated(endpoints.log_dir / "migrate.log"), MIGRATE_SECONDS, [])
         say("The database is up to date.")
         self.children = [Kept(program) for program in self._programs(endpoints.run_dir, endpoints.log_dir)]
         for kept in self.children:
@@ -141,10 +147,9 @@ class Supervisor:
         self._until(self._is_web_ready, START_SECONDS, self.children)
         say(f"Halo answers at http://{self.bind} after {time.monotonic() - began:.1f} s; logs in {endpoints.log_dir}.")
         if self.demo:
-            try:
-                self._run_once("demo", "--port", str(self.port), log=None)
-            except EmbeddedError as error:
-                say(f"There is no first organisation to try: {error}")
+            with suppress(OSError):
+                self.wire.send(SHOW_DEMO)
+        self._until(self._is_helper_gone, math.inf, [])
         say("Ctrl-C stops everything.")
 
     def _programs(self, run_dir: Path, log_dir: Path) -> list[Program]:
@@ -215,15 +220,22 @@ class Supervisor:
         finally:
             connection.close()
 
-    def _run_once(self, *command: str, log: Path | None) -> None:
-        """Runs a management command to its end; raises when it fails."""
-        argv = [sys.executable, str(CHECKOUT / "manage.py"), *command]
-        once = self.once = Program(command[0], argv, cwd=CHECKOUT, env=self._environment(), log=log)
-        once.start()
-        self._until(lambda: not once.is_running(), MIGRATE_SECONDS, [])
-        if once.process is not None and once.process.returncode != 0:
+    def _is_migrated(self, log: Path) -> bool:
+        """Whether the helper is done; raises when it failed."""
+        try:
+            answer = self.wire.recv(1)
+        except BlockingIOError:
+            return False
+        if answer != MIGRATED:
             hint = " Does the server that DATABASE_URL names answer?" if os.environ.get("DATABASE_URL") else ""
-            raise EmbeddedError(f"`manage.py {command[0]}` failed ({_how(once)}).{hint}\n{once.last_words()}".strip())
+            raise EmbeddedError(f"`manage.py migrate` failed.{hint}\n{last_words(log)}")
+        return True
+
+    def _is_helper_gone(self) -> bool:
+        if self.helper:
+            ended, _ = os.waitpid(self.helper, os.WNOHANG)
+            self.helper = 0 if ended else self.helper
+        return not self.helper
 
     def _until(self, done: Callable[[], bool], seconds: float, starting: list[Kept]) -> None:
         """Waits for `done`, looking after everything; raises when that takes too long, or `starting` keep ending."""
@@ -231,7 +243,7 @@ class Supervisor:
         while not done():
             for kept in starting:
                 if kept.ends >= TRIES_AT_START:
-                    raise EmbeddedError(f"{kept.program.name} did not start:\n{kept.program.last_words()}")
+                    raise EmbeddedError(f"{kept.program.name} did not start:\n{last_words(kept.program.log)}")
             if time.monotonic() > limit:
                 raise EmbeddedError(f"it took longer than {seconds:g} s. The logs are in {self.data_dir / 'logs'}.")
             self._pause(0.03)
@@ -251,15 +263,14 @@ class Supervisor:
         if now > self.next_rotation:
             self.next_rotation = now + 60.0
             for kept in self.servers + self.children:
-                if kept.program.log:
-                    with suppress(OSError):
-                        rotate(kept.program.log)
+                with suppress(OSError):
+                    rotate(kept.program.log)
 
     def _stop(self) -> None:
         """Web first, which finishes its requests with the workers' help; then the workers; the servers last."""
         by_name = {kept.program.name: kept.program for kept in self.children}
-        if self.once and self.once.is_running():
-            self.once.kill()
+        if not self._is_helper_gone():
+            os.kill(self.helper, signal.SIGKILL)
         for names in (("web", "beat"), ("worker", "worker-default")):
             self._stop_all([by_name[name] for name in names if name in by_name])
         # Such as the workers of a killed gunicorn, which were still finishing their requests.
@@ -303,8 +314,14 @@ def _how(program: Program) -> str:
 
 
 def main() -> int:
-    data_dir = Path(os.path.realpath(os.environ["HALO_DATA_DIR"]))
-    return Supervisor(data_dir, int(os.environ["HALO_PORT"]), demo="--no-demo" not in sys.argv[1:]).run()
+    helper, wire, *flags = sys.argv[1:]
+    return Supervisor(
+        Path(os.path.realpath(os.environ["HALO_DATA_DIR"])),
+        int(os.environ["HALO_PORT"]),
+        helper=int(helper),
+        wire=socket.socket(fileno=int(wire)),
+        demo="--no-demo" not in flags,
+    ).run()
 
 
 if __name__ == "__main__":

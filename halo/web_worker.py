@@ -141,7 +141,7 @@ class DeadlineWorker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not enabled and not self.alive:
             # Who has connected already is served; then the address is free for the next master, while this worker
             # may still have turns to finish.
             for listener in self.sockets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -176,7 +176,7 @@ class WidgetKey(TenantModel):
     expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ExpiringQuerySet.as_manager()
+    objects: ClassVar[Any] = ExpiringQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.label
@@ -197,7 +197,7 @@ class IdentitySecret(TenantModel):
     expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ExpiringQuerySet.as_manager()
+    objects: ClassVar[Any] = ExpiringQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.label or f"…{self.hint}"

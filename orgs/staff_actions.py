@@ -70,7 +70,7 @@ def button(
             context = {
                 **self.admin_site.each_context(request),
                 "title": title,
-                "subtitle": str(obj),
+                "subtitle": self.name_of(obj),
                 "opts": self.opts,
                 "form": asked,
                 "explains": explains.format(obj=obj),

@@ -301,6 +301,10 @@ class StaffAdmin(Base):
             messages.error(request, error.message)
             return HttpResponseRedirect(self.change_url(unquote(object_id)))
 
+    def name_of(self, obj: Any) -> str:
+        """What a page that asks about `obj` calls it."""
+        return str(obj)
+
     def change_url(self, key: Any) -> str:
         """Where the row with this primary key is shown."""
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change", args=[key])

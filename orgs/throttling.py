@@ -88,7 +88,7 @@ def take(buckets: Iterable[Bucket | None]) -> None:
     costs = [WINDOW_MS / bucket.limit for bucket in wanted]
     try:
         with wire.calling() as client:
-            wait_ms = float(client.eval(_SCRIPT, len(keys), *keys, *costs))  # type: ignore[arg-type]
+            wait_ms = float(client.eval(_SCRIPT, len(keys), *keys, *costs))
     except wire.WireAway:
         wait_ms = _take_locally(keys, costs, now=time.monotonic() * 1000)
     if wait_ms > 0:

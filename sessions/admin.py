@@ -92,6 +92,13 @@ class EndUserAdmin(ProfileAdmin):
     )
     add_fieldsets = ((None, {"fields": ("external_id", "name", "email", "company", "custom_fields", "context")}),)
 
+    def save_model(self, request: HttpRequest, obj: EndUser, form: Any, change: bool) -> None:
+        if change and "email" in form.changed_data and obj.email_verified:
+            # Only the customer's own system vouches for an address.
+            obj.email_verified = False
+            form.changed_data.append("email_verified")
+        super().save_model(request, obj, form, change)
+
     @admin.display(description="Conversations")
     def conversations(self, obj: EndUser) -> str:
         where = reverse("admin:conversations_conversation_changelist")

@@ -129,9 +129,7 @@ def _end_user(org: Organization, identity: Identity, *, now: dt.datetime) -> End
     return user
 
 
-def _company(
-    org: Organization, *, identity: Identity, end_user: EndUser | None, company_id: str
-) -> Company | None:
+def _company(org: Organization, *, identity: Identity, end_user: EndUser | None, company_id: str) -> Company | None:
     """The company whose data this turn may see."""
     claimed = identity.claims.get("company_id")
     if identity.verified and end_user is not None and isinstance(claimed, (str, int)) and not isinstance(claimed, bool):

@@ -49,7 +49,7 @@ def _start() -> None:
 # Here and not in a hook: pytest-django and the test modules want the settings right after this file was loaded.
 _start()
 
-from tests.cast import Cast, build_cast  # noqa: E402  # models need the settings
+from tests.cast import Cast, build_cast  # models need the settings
 
 
 def pytest_unconfigure() -> None:

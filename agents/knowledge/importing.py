@@ -31,7 +31,7 @@ MAX_CONTENT = 1024 * 1024
 BATCH = 16
 
 _TOO_LONG = f"the content is longer than {MAX_CONTENT // 1024**2} MB"
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*?\w.*?)[ \t#]*$", re.MULTILINE)
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*\w.*)$", re.MULTILINE)
 _WORDS = re.compile(r"^.*\w.*$", re.MULTILINE)
 _url_is_valid = URLValidator(schemes=["http", "https"])
 
@@ -136,7 +136,7 @@ def _from_line(line: bytes, where: str) -> Draft | Unreadable:
 def _title_of(content: str) -> str:
     """The first heading, else the first line that says something, else nothing."""
     found = _HEADING.search(content) or _WORDS.search(content)
-    return found[found.lastindex or 0].strip()[:200] if found else ""
+    return found[found.lastindex or 0].strip("# \t\r")[:200].strip() if found else ""
 
 
 # --- Storing ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from agents.knowledge.embedding import Vectors, embed
 from agents.knowledge.models import Passage
 from agents.knowledge.splitting import sentences, size
 from halo.api.strict_json import storable
+from halo.db import release_connection
 
 # How much a standardised full-text rank counts beside a standardised similarity. The vectors carry the meaning, the
 # words find names, numbers and codes; recall was flat from 0.2 to 0.3 and lower at 0 and at 1.
@@ -98,6 +99,8 @@ def search(
     if not texts or not Passage.objects.for_org(org_id).exists():
         return []
     if vector is None:
+        # Hundreds of threads may wait here for their turn on a core: not with the pool's few connections in hand.
+        release_connection()
         vector = query_vector(texts)
     parameters: dict[str, Any] = {
         "text": storable(texts[0]),
@@ -134,7 +137,7 @@ def _parts(text: str) -> list[str]:
         else:
             parts[-1] += f" {sentence}"
             length += more
-    return parts[:FIRST_PARTS] + parts[FIRST_PARTS:][-LAST_PARTS:]
+    return parts[:FIRST_PARTS] + parts[FIRST_PARTS:][-LAST_PARTS:] or [text]
 
 
 def _unit(vector: Vectors) -> Vectors:

@@ -17,6 +17,8 @@ MAX_SIZE = 200
 # A section shorter than this shares a passage with its neighbour.
 MIN_SIZE = 60
 MAX_HEADING = 500
+# Text with fewer wordpieces than this for its length (blanks, one endless word) is measured by its length.
+CHARACTERS_A_PIECE = 10
 
 # Blocks only: their line numbers are all we ask for. A "[word]: ..." line is text here, not a link's definition.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable(["inline", "reference"])
@@ -24,9 +26,10 @@ _LINE = re.compile(r"\r\n|\n|\r")
 # No space follows the full-width marks.
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][\"'”’)\]])\s+|(?<=[。！？])")
 # Where a block that is too long may be cut, best place first: items, lines, sentences, words, anywhere.
+# (No expression here takes quadratic time, whatever the text: a megabyte of spaces or brackets is a test.)
 _CUTS = [
-    re.compile(r"\s*\n(?=[-*+|>]|\d+[.)])"),
-    re.compile(r"\s*\n"),
+    re.compile(r"(?<!\s)\s*\n(?=[-*+|>]|\d+[.)])"),
+    re.compile(r"(?<!\s)\s*\n"),
     _SENTENCE,
     re.compile(r"\s+"),
     re.compile(r"(?s).{100}"),
@@ -77,8 +80,8 @@ def sentences(text: str) -> list[str]:
 
 
 def size(text: str) -> int:
-    """How long `text` is in wordpieces; what has few of them for its length (one endless word) by its characters."""
-    return max(len(tokenize(text, limit=len(text) + 2)) - 2, len(text) // 10)
+    """How long `text` is, in wordpieces."""
+    return max(len(tokenize(text, limit=len(text) + 2)) - 2, len(text) // CHARACTERS_A_PIECE)
 
 
 def _spans(content: str) -> Iterator[_Span]:
@@ -86,25 +89,27 @@ def _spans(content: str) -> Iterator[_Span]:
     starts = [0, *(match.end() for match in _LINE.finditer(content)), len(content)]
     path: list[tuple[str, str]] = []
     heading: tuple[int, int] | None = None
+
+    def span(start: int, end: int, section: int | None = None) -> _Span:
+        return _Span(start, end, size(content[start:end]), tuple(name for _, name in path), section)
+
     tokens = _MARKDOWN.parse(content)
     for number, token in enumerate(tokens):
         if token.level or not token.map:
             continue
         start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)]
-        names = tuple(name for _, name in path)
         if token.type == "heading_open":
             if heading and token.tag <= path[-1][0]:  # a section of nothing but its heading
-                yield from (_Span(a, b, size(content[a:b]), names, None) for a, b in _cut(content, *heading))
-            path = [*(above for above in path if above[0] < token.tag), (token.tag, tokens[number + 1].content)]
+                yield from (span(*part) for part in _cut(content, *heading))
+            name = " ".join(tokens[number + 1].content.split())
+            path = [*(above for above in path if above[0] < token.tag), (token.tag, name)]
             heading = start, end
             continue
-        for a, b in _cut(content, start, end):
-            yield _Span(a, b, size(content[a:b]), names, heading and heading[0])
+        for part in _cut(content, start, end):
+            yield span(*part, heading and heading[0])
             heading = None
     if heading:
-        yield from (
-            _Span(a, b, size(content[a:b]), tuple(name for _, name in path), None) for a, b in _cut(content, *heading)
-        )
+        yield from (span(*part) for part in _cut(content, *heading))
 
 
 def _cut(content: str, start: int, end: int, level: int = 0) -> Iterator[tuple[int, int]]:
@@ -127,15 +132,18 @@ def _cut(content: str, start: int, end: int, level: int = 0) -> Iterator[tuple[i
 def _groups(spans: Iterable[_Span]) -> list[list[_Span]]:
     """Neighbouring spans put together until a passage is full, or its section ends and it is long enough."""
     groups: list[list[_Span]] = []
-    total = 0
+    total = end = 0
     for span in spans:
-        ends = span.section is not None and total >= MIN_SIZE
-        if not groups or ends or total + span.size > MAX_SIZE:
+        # What lies between (blank lines, a heading) is in the passage too.
+        gap = (span.start - end) // CHARACTERS_A_PIECE
+        done = span.section is not None and total >= MIN_SIZE
+        if not groups or done or total + gap + span.size > MAX_SIZE:
             groups.append([])
-            total = 0
+            total = gap = 0
         groups[-1].append(span)
-        total += span.size
-    if len(groups) > 1 and total < MIN_SIZE // 2:
+        total += gap + span.size
+        end = span.end
+    if len(groups) > 1 and total < MIN_SIZE // 2 and groups[-1][0].start - groups[-2][-1].end < MAX_SIZE:
         groups[-2:] = [groups[-2] + groups[-1]]
     return groups
 

@@ -37,9 +37,7 @@ def _item(item: Any) -> str:
         return f"- {quoted(item)}" if isinstance(item, str) else f"- {one_line(item)}"
     primary = next((key for key in _PRIMARY if item.get(key) not in (None, "")), None)
     parts = [quoted(item[primary])] if primary else []
-    rest = {
-        key: value for key, value in item.items() if key not in (primary, "status") and value not in (None, "")
-    }
+    rest = {key: value for key, value in item.items() if key not in (primary, "status") and value not in (None, "")}
     if rest:
         parts.append("(" + ", ".join(f"{one_line(key)}: {one_line(value)}" for key, value in rest.items()) + ")")
     if item.get("status") not in (None, ""):

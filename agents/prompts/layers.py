@@ -20,7 +20,8 @@ TRANSCRIPT_MESSAGES = 60
 MAX_IMAGES = 10
 
 _CITING = """# Citing
-Put the number of the passage that supports a statement behind it, like [1]; only numbers that are listed. After the answer, on lines of their own, repeat each number you used with a short verbatim quote from that passage:
+Put the number of the passage that supports a statement behind it, like [1]; only numbers that are listed. \
+After the answer, on lines of their own, repeat each number you used with a short verbatim quote from that passage:
 [1]: "verbatim quote\""""
 _NO_PASSAGES = "[Knowledge]\nNothing in the knowledge base matches this message."
 

@@ -36,6 +36,7 @@ OUTCOMES = {
     "With a teammate": "info",
     "Not answered": "danger",
 }
+MOST_FOUND, MOST_PEOPLE = 1000, 200
 IMAGE_TYPES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 
 
@@ -98,17 +99,9 @@ class ConversationAdmin(StaffAdmin):
             return queryset, False
         if wanted := _uuid(term):
             return queryset.filter(Q(pk=wanted) | Q(session__end_user=wanted) | Q(turns=wanted)), True
-        # The same expression as the index on messages.
-        said = Message.objects.annotate(words=SearchVector("text", config="simple")).filter(
-            words=SearchQuery(term, config="simple", search_type="websearch")
-        )
-        people = EndUser.objects.filter(Q(external_id=term) | Q(email__istartswith=term) | Q(name__icontains=term))
         user = acting(request)
-        if not user.is_superuser:
-            ids = org_ids(user, self.read)
-            said, people = said.filter(org__in=ids), people.filter(org__in=ids)
-        matching = Q(pk__in=said.values("conversation")) | Q(session__end_user__in=people.values("pk"))
-        return queryset.filter(matching), False
+        ids = None if user.is_superuser else org_ids(user, self.read)
+        return queryset.filter(pk__in=_matching(term, ids)), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -205,6 +198,9 @@ class ConversationAdmin(StaffAdmin):
             },
         )
 
+    def name_of(self, obj: Conversation) -> str:
+        return f"the conversation with {obj.session.end_user or 'an anonymous visitor'}"
+
     def _readable(self, request: HttpRequest, object_id: str) -> Conversation:
         conversation: Conversation = self.get_object(request, object_id)
         if not self.has_view_permission(request, conversation):
@@ -259,6 +255,28 @@ class ConversationAdmin(StaffAdmin):
     def close(self, request: HttpRequest, obj: Conversation, data: dict[str, Any]) -> str:
         close(conversation=obj, by=acting(request))
         return "The conversation is closed."
+
+
+def _matching(term: str, orgs: list[uuid.UUID] | None) -> set[uuid.UUID]:
+    """Conversations in these organisations (None: all) with `term` in a message, or of people that it names.
+
+    The newest `MOST_FOUND` of each: whoever searches for a word that is everywhere looks at the first page.
+    """
+    # The same expression as the index on messages.
+    said = Message.objects.annotate(words=SearchVector("text", config="simple")).filter(
+        words=SearchQuery(term, config="simple", search_type="websearch")
+    )
+    people = EndUser.objects.filter(Q(external_id=term) | Q(email__istartswith=term) | Q(name__icontains=term))
+    theirs = Conversation.objects.all()
+    if orgs is not None:
+        said, people, theirs = said.filter(org__in=orgs), people.filter(org__in=orgs), theirs.filter(org__in=orgs)
+    # Lists and not subqueries: a condition on either of two joins would read every conversation.
+    named = list(people.order_by("-last_seen").values_list("pk", flat=True)[:MOST_PEOPLE])
+    found = set(said.order_by("-id").values_list("conversation_id", flat=True)[:MOST_FOUND])
+    if named:
+        theirs = theirs.filter(session__end_user__in=named).order_by("-last_message_at")
+        found |= set(theirs.values_list("pk", flat=True)[:MOST_FOUND])
+    return found
 
 
 def _uuid(text: str) -> uuid.UUID | None:

@@ -18,9 +18,9 @@ from halo.errors import InvalidRequest
 ID_LENGTH = 255
 HISTORY_ITEMS = 50
 HISTORY_TEXT = 20_000
-ROLES = {role: "user" for role in ("user", "visitor", "customer", "human")} | {
-    role: "assistant" for role in ("assistant", "ai", "agent", "bot")
-}
+ROLES = dict.fromkeys(("user", "visitor", "customer", "human"), "user") | dict.fromkeys(
+    ("assistant", "ai", "agent", "bot"), "assistant"
+)
 
 _CONTEXT = {
     "type": "object",
@@ -92,7 +92,7 @@ class ChatSerializer(serializers.Serializer[ChatRequest]):
     agent_id = StrictString(max_length=ID_LENGTH, identifier=True)
     images = ImagesField(max_items=10)
     custom_fields = StrictObject(max_length=10_000)
-    context = ContextField(max_length=50_000)
+    context = ContextField(max_length=50_000)  # type: ignore[assignment]  # DRF keeps its own `context`
     conversation_history = HistoryField(max_items=HISTORY_ITEMS)
     behavior_context = StrictString(max_length=5_000)
 

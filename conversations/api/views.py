@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -13,7 +15,7 @@ from conversations.api.serializers import ChatResponseSerializer, ChatSerializer
 from halo.api.addresses import client_address
 from halo.api.parsers import json_body
 from halo.api.schema import errors
-from orgs.authentication import WidgetKeyAuthentication
+from orgs.authentication import Access, WidgetKeyAuthentication
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -37,7 +39,7 @@ class ChatView(APIView):
         tags=["chat"],
     )
     def post(self, request: Request) -> Response:
-        access = request.auth
+        access = cast(Access, request.auth)
         chat = read_chat_request(json_body(request))
         key = idempotency.check_shape(request.headers.get("Idempotency-Key", ""))
         accepted = services.accept(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import BinaryIO
+from typing import Protocol
 
 from django.http import HttpRequest
 
@@ -52,7 +52,13 @@ def check_media_type(content_type: str, content_encoding: str) -> None:
             raise UnsupportedMediaType
 
 
-def read(stream: BinaryIO) -> bytes:
+class Readable(Protocol):
+    """A request, or the server's own stream of its body."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def read(stream: Readable) -> bytes:
     """All bytes of `stream`; over the size limit is TooLarge, late or cut short is InvalidRequest."""
     ends_at = time.monotonic() + SECONDS
     chunks: list[bytes] = []

@@ -31,6 +31,9 @@ CODES = {
 }
 
 
+INTERNAL = ("internal_error", "Something went wrong on our side.")
+
+
 def error_body(code: str, message: str, *, field: str | None, request_id: str) -> dict[str, Any]:
     """`{"error", "code", "field"?, "request_id"}`, the shape of every status of 400 and above."""
     body: dict[str, Any] = {"error": message, "code": code}
@@ -42,7 +45,7 @@ def error_body(code: str, message: str, *, field: str | None, request_id: str) -
 
 def words_for(status: int) -> tuple[str, str]:
     """The code and sentence of a bare status."""
-    return CODES.get(status) or (CODES[400] if status < 500 else ("internal_error", "Something went wrong on our side."))
+    return CODES.get(status) or (CODES[400] if status < 500 else INTERNAL)
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
@@ -84,7 +87,7 @@ def _translate(exc: Exception) -> HaloError | None:
     if isinstance(exc, (drf.NotAuthenticated, drf.AuthenticationFailed)):
         return InvalidKey()
     if isinstance(exc, drf.Throttled):
-        return RateLimited(retry_after=int(exc.wait or 1))
+        return RateLimited(retry_after=int(getattr(exc, "wait", None) or 1))
     if isinstance(exc, (drf.ParseError, drf.ValidationError, SuspiciousOperation, UnicodeError)):
         return InvalidRequest("The request is not valid.")
     status = (

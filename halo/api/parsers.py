@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, BinaryIO, cast
+from typing import IO, Any
 
 from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
@@ -26,7 +26,7 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(
-        self, stream: BinaryIO, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         return _read((parser_context or {})["request"]._request)
 
@@ -36,5 +36,4 @@ def _read(request: HttpRequest) -> dict[str, Any]:
     body.check_media_type(request.META.get("CONTENT_TYPE", ""), request.META.get("HTTP_CONTENT_ENCODING", ""))
     # Django reads as much as Content-Length says, which is nothing for a chunked body that the server has unwrapped.
     chunked = request.META.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in request.META
-    stream = request.META["wsgi.input"] if chunked else request
-    return strict_json.parse_object(body.read(cast(BinaryIO, stream)))
+    return strict_json.parse_object(body.read(request.META["wsgi.input"] if chunked else request))

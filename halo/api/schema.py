@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSe
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 
+
 class ErrorSerializer(serializers.Serializer[Any]):
     """The body of every status of 400 and above."""
 

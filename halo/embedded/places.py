@@ -35,10 +35,11 @@ def servers_home(data_dir: Path) -> Path:
 
 def locate(data_dir: Path) -> Endpoints:
     """Endpoints of `data_dir`'s servers, whether they run or not; creates nothing and connects to nothing."""
-    home = servers_home(data_dir)
-    sockets = home / "run"
+    resolved = Path(os.path.realpath(data_dir))
+    sockets = resolved / "servers" / "run"
     if len(os.fsencode(sockets)) > LONGEST_SOCKET_FOLDER:
-        sockets = Path("/tmp") / f"halo-{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"  # noqa: S108
+        sockets = Path("/tmp") / f"halo-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"  # noqa: S108
+        home = servers_home(data_dir)
         # SECURITY: anyone may create a folder in /tmp; only the owner of the data is believed to serve it.
         if home.exists() and os.path.lexists(sockets) and sockets.lstat().st_uid != home.stat().st_uid:
             raise EmbeddedError(f"{sockets} belongs to another user. Remove it, or use a shorter data folder path.")

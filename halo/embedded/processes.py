@@ -12,7 +12,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +34,10 @@ class Program:
 
     name: str
     argv: Sequence[str]
+    log: Path
+    pid_file: Path
     cwd: Path
     env: Mapping[str, str]
-    # None: it writes to our own output, and has no pid file.
-    log: Path | None = None
-    pid_file: Path | None = None
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     # What the kernel sends when `up` is gone.
@@ -56,25 +55,21 @@ class Program:
             if os.getppid() != parent:
                 os._exit(1)
 
-        with ExitStack() as stack:
-            output = None
-            if self.log:
-                rotate(self.log)
-                output = stack.enter_context(self.log.open("ab"))
+        rotate(self.log)
+        with self.log.open("ab") as log:
             # A session of its own: Ctrl-C at the terminal reaches `up` alone, which then stops everything in order.
             self.process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=log,
+                stderr=subprocess.STDOUT,
                 cwd=self.cwd,
                 env=dict(self.env),
                 start_new_session=True,
                 preexec_fn=bind_to_parent,
                 **run_options(self.account),
             )
-        if self.pid_file:
-            write_whole(self.pid_file, f"{self.process.pid}\n")
+        write_whole(self.pid_file, f"{self.process.pid}\n")
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -91,16 +86,7 @@ class Program:
 
     def forget(self) -> None:
         """Removes the pid file of a process that has ended."""
-        if self.pid_file:
-            self.pid_file.unlink(missing_ok=True)
-
-    def last_words(self, lines: int = 15) -> str:
-        """The end of the log, for the person who wonders why it did not start."""
-        if not self.log:
-            return ""
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - 8192))
-            return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+        self.pid_file.unlink(missing_ok=True)
 
 
 def die_with_parent(how: int) -> None:
@@ -118,6 +104,15 @@ def write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text(text)
     temporary.replace(path)
+
+
+def last_words(log: Path, lines: int = 15) -> str:
+    """The end of a log, for the person who wonders why something did not start."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 8192))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def rotate(log: Path) -> None:

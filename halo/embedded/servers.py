@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from halo.embedded.accounts import make_own_folder, make_run_folders, make_servers_home, servers_account
 from halo.embedded.binaries import find_binaries
 from halo.embedded.places import EmbeddedError, Endpoints, locate
 from halo.embedded.postgres import Postgres
-from halo.embedded.processes import Program
+from halo.embedded.processes import Program, last_words
 from halo.embedded.valkey import Valkey
 
 START_SECONDS = 60.0
@@ -39,6 +40,9 @@ class Servers:
         home = make_servers_home(self.data_dir, account)
         endpoints = locate(self.data_dir)
         make_own_folder(endpoints.socket_dir, account)
+        # Where `servers` is a link, the servers' user cannot go the way that we go.
+        sockets = Path(os.path.realpath(endpoints.socket_dir))
+        endpoints = replace(endpoints, socket_dir=sockets, valkey_socket=sockets / endpoints.valkey_socket.name)
         found = find_binaries(account)
         if self.wanted["postgres"]:
             self.parts.append(Postgres(home, found.postgres, endpoints, account, self.throw_away))
@@ -91,7 +95,7 @@ def running(data_dir: Path, *, valkey: bool = True, throw_away: bool = False) ->
             while not servers.are_ready():
                 for program in programs:
                     if not program.is_running() or time.monotonic() > until:
-                        raise EmbeddedError(f"{program.name} did not start:\n{program.last_words()}")
+                        raise EmbeddedError(f"{program.name} did not start:\n{last_words(program.log)}")
                 time.sleep(0.02)
             yield endpoints
         finally:
@@ -113,7 +117,14 @@ def stop(programs: list[Program]) -> None:
 
 @contextmanager
 def throw_away_servers() -> Iterator[Endpoints]:
-    """Servers that keep nothing and are gone afterwards, for tests; also those that a killed run left are removed."""
+    """Servers that keep nothing and are gone afterwards, for tests."""
+    with throw_away_folder() as folder, running(folder, throw_away=True) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def throw_away_folder() -> Iterator[Path]:
+    """A data folder that the servers' user can reach, gone afterwards; those of killed test runs are removed too."""
     parent = Path(tempfile.gettempdir())
     for left in parent.glob("halo-test-*"):
         owner = left.name.split("-")[2]
@@ -122,7 +133,6 @@ def throw_away_servers() -> Iterator[Endpoints]:
     folder = Path(tempfile.mkdtemp(prefix=f"halo-test-{os.getpid()}-", dir=parent))
     try:
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        with running(folder, throw_away=True) as endpoints:
-            yield endpoints
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,8 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from agents.models import Agent, AgentVersion, RoutingRule
+from agents.models import Agent, AgentVersion, Article, RoutingRule
+from agents.tasks import read_article
 from orgs.models import AuditEntry, IdentitySecret, Organization, User
 from tests.admin.furnished import Furnished, audited
 from tests.cast import Cast
@@ -193,7 +194,43 @@ def test_traits_are_json_objects_that_can_be_stored(cast: Cast, acme: Furnished,
     assert stored.external_id == "u-1"  # the customer's systems know the person by it
 
 
+def test_an_address_that_staff_typed_is_not_verified(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    person = acme.rows["chat_sessions.enduser"]
+    type(person).objects.filter(pk=person.pk).update(email="a@acme.example", email_verified=True)
+    asked = {"name": "Peter", "email": "a@acme.example", "custom_fields": "{}", "context": "{}"}
+    for email, verified in (("a@acme.example", True), ("b@acme.example", False)):
+        as_(cast.sue).post(acme.url("chat_sessions.enduser"), {**asked, "email": email})
+        person.refresh_from_db()
+        assert (person.email, person.email_verified) == (email, verified)
+
+
 def test_two_people_cannot_have_one_id(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:
     asked = {"external_id": "u-1", "name": "Twin", "custom_fields": "{}", "context": "{}"}
     assert as_(cast.sue).post("/admin/chat_sessions/enduser/add/", asked).status_code == 200
     assert as_(cast.sue).post("/admin/chat_sessions/enduser/add/", {**asked, "external_id": "u-2"}).status_code == 302
+
+
+def test_an_article_is_stored_at_once_and_found_when_a_worker_has_read_it(
+    cast: Cast, as_: Callable[[User], Client], django_capture_on_commit_callbacks: Any
+) -> None:
+    browser = as_(cast.sue)
+    asked = {"title": "Returns", "url": "shop.example/returns", "content": "# Returns\n\nWithin 30 days."}
+    with django_capture_on_commit_callbacks() as after:
+        assert browser.post("/admin/agents/article/add/", asked).status_code == 302
+    article = Article.objects.get(title="Returns")
+    assert (article.org, article.source.name, article.url) == (
+        cast.acme.org,
+        "Written here",
+        "https://shop.example/returns",
+    )
+    assert len(after) == 1 and not article.passages.exists()
+    read_article(str(article.pk))
+    article.refresh_from_db()
+    assert article.content_hash and article.passages.get().org == cast.acme.org
+    read_article(str(article.pk))  # a second delivery changes nothing
+    assert article.passages.count() == 1
+    assert browser.post(reverse("admin:agents_article_delete", args=[article.pk]), {"post": "yes"}).status_code == 302
+    read_article(str(article.pk))
+    assert not Article.objects.filter(pk=article.pk).exists()

@@ -27,7 +27,7 @@ PAGES = [
     ("agents.agent", EVERYBODY, BUILDERS, BUILDERS),
     ("agents.agentversion", EVERYBODY, set(), set()),
     ("agents.routingrule", EVERYBODY, BUILDERS, BUILDERS),
-    ("agents.article", EVERYBODY, BUILDERS, BUILDERS),
+    ("agents.article", EVERYBODY, BUILDERS, set()),  # written, read and deleted
     ("chat_sessions.enduser", EVERYBODY, BUILDERS, BUILDERS),
     ("chat_sessions.company", EVERYBODY, BUILDERS, BUILDERS),
     ("chat_sessions.event", EVERYBODY, set(), set()),
@@ -42,6 +42,7 @@ BUTTONS = [
     ("orgs.identitysecret", "revoke", MANAGERS),
     ("agents.agent", "pause", BUILDERS),
     ("agents.agent", "retire", BUILDERS),
+    ("agents.article", "read_again", BUILDERS),
     ("conversations.conversation", "take_over", BUILDERS),
     ("conversations.conversation", "close", BUILDERS),
 ]

@@ -6,7 +6,12 @@ from agents.citations import check
 from agents.llm.base import Excerpt
 
 RETURNS = Excerpt(
-    1, "Returns", "You may return socks within 30 days. Unworn ones only.\nWe’ll refund you.", "https://x/r", 0.8, "doc_1"
+    1,
+    "Returns",
+    "You may return socks within 30 days. Unworn ones only.\nWe’ll refund you.",
+    "https://x/r",
+    0.8,
+    "doc_1",
 )
 SHIPPING = Excerpt(2, "Shipping", "Shipping takes 3 days to most countries.", "", 0.7, "doc_2")
 

@@ -122,7 +122,9 @@ def test_what_does_not_change_between_turns_comes_first_byte_for_byte() -> None:
 
     shared = one[: one.index("Mode: voice")]
     assert two.startswith(shared)
-    positions = [shared.index(part) for part in ("These rules stand above", "We sell socks.", "Be brief.", "escalate: Hand")]
+    positions = [
+        shared.index(part) for part in ("These rules stand above", "We sell socks.", "Be brief.", "escalate: Hand")
+    ]
     assert positions == sorted(positions)
 
 
@@ -179,7 +181,9 @@ def test_the_last_fifty_messages_are_shown_verbatim() -> None:
 
 def test_the_latest_ten_images_are_shown() -> None:
     pictures = tuple(Image(url=f"https://x.example/{n}.png") for n in range(8))
-    briefing = Briefing(message=Line("user", "now", images=pictures), transcript=[Line("user", "then", images=pictures)])
+    briefing = Briefing(
+        message=Line("user", "now", images=pictures), transcript=[Line("user", "then", images=pictures)]
+    )
 
     then, now = dialogue(briefing)
 

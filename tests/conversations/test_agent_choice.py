@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tests.cast import Cast
-from tests.conversations.conftest import Visitor
-
 from agents.models import Agent
 from agents.services import create_agent, make_default, publish, set_status
 from conversations.models import Turn
+from tests.cast import Cast
+from tests.conversations.conftest import Visitor
 
 
 def test_a_pinned_agent_answers_else_the_active_one_else_the_oldest_active(visitor: Visitor, cast: Cast) -> None:

@@ -22,7 +22,7 @@ JSON = st.recursive(
 FIELDS = list(ChatSerializer().fields)
 CONTEXT = st.dictionaries(ANY_TEXT, st.fixed_dictionaries({"label": ANY_TEXT, "value": JSON}), max_size=3)
 BODIES = st.fixed_dictionaries(
-    {"message": ANY_TEXT | JSON}, optional={**{name: JSON for name in FIELDS[1:]}, "context": CONTEXT | JSON}
+    {"message": ANY_TEXT | JSON}, optional={**dict.fromkeys(FIELDS[1:], JSON), "context": CONTEXT | JSON}
 )
 
 
@@ -37,7 +37,9 @@ def test_any_body_is_read_or_refused_with_a_sentence(body: dict[str, Any]) -> No
     else:
         assert isinstance(request, ChatRequest)
         # What is accepted can be stored.
-        assert strict_json.is_storable(request.message + request.user_id + json.dumps(request.context, ensure_ascii=False))
+        assert strict_json.is_storable(
+            request.message + request.user_id + json.dumps(request.context, ensure_ascii=False)
+        )
 
 
 @settings(max_examples=400, deadline=None)

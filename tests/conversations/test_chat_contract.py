@@ -138,9 +138,7 @@ def test_unknown_fields_are_ignored(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("mode", ["chat", "voice", "video", "livehelp"])
-def test_the_mode_is_stored_and_shown_to_the_model(
-    visitor: Visitor, prompt_of: Callable[[], str], mode: str
-) -> None:
+def test_the_mode_is_stored_and_shown_to_the_model(visitor: Visitor, prompt_of: Callable[[], str], mode: str) -> None:
     visitor.told(mode=mode)
 
     assert Turn.objects.get().mode == mode
@@ -300,7 +298,7 @@ def test_behaviour_is_shown_to_the_model_up_to_its_limit(visitor: Visitor, promp
 
 
 BAD_BODIES = [
-    b"",
+    b" ",
     b"[]",
     b'"x"',
     b"null",
@@ -399,9 +397,7 @@ def test_the_scheme_of_authorization_is_compared_without_regard_to_case(visitor:
     assert visitor.say(headers={"Authorization": f"bearer {visitor.key}"}).status_code == 200
 
 
-def test_errors_are_checked_in_the_order_of_the_contract(
-    visitor: Visitor, verifying: object, settings: Any
-) -> None:
+def test_errors_are_checked_in_the_order_of_the_contract(visitor: Visitor, verifying: object, settings: Any) -> None:
     settings.HALO_RATE_LIMITS = "key=1"
     assert visitor.say().status_code == 200
     unknown = "00000000-0000-7000-8000-000000000000"

@@ -53,9 +53,7 @@ def test_sub_stands_in_for_a_missing_user_id_claim(visitor: Visitor, verifying: 
     assert visitor.told(user_id="u1", user_token=token("u1", sub=5))["text"]
 
 
-def test_every_flaw_of_a_token_is_one_and_the_same_403(
-    guest: Visitor, cast: Cast, token: Sign
-) -> None:
+def test_every_flaw_of_a_token_is_one_and_the_same_403(guest: Visitor, cast: Cast, token: Sign) -> None:
     org = cast.acme.org
     Organization.objects.filter(pk=org.pk).update(verify_identity=True)
     now = int(time.time())
@@ -188,9 +186,7 @@ def test_trusted_claims_win_over_custom_fields_and_stored_traits_and_are_stored(
     )
 
 
-def test_claims_need_no_stored_user(
-    visitor: Visitor, verifying: Organization, token: Sign, prompt_of: Prompt
-) -> None:
+def test_claims_need_no_stored_user(visitor: Visitor, verifying: Organization, token: Sign, prompt_of: Prompt) -> None:
     visitor.told(user_id="new", user_token=token("new", name="Nora", plan="free"))
 
     assert "Name: Nora" in prompt_of() and "Plan: free" in prompt_of()

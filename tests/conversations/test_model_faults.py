@@ -64,9 +64,7 @@ def test_the_next_message_after_a_failure_is_answered(visitor: Visitor, model: F
 
 
 @pytest.mark.parametrize("fault", [{"status": 429}, {"status": 500}, {"status": 503}, {"cut_after": 0}])
-def test_a_fault_before_any_text_is_tried_again(
-    visitor: Visitor, model: FakeModel, fault: dict[str, Any]
-) -> None:
+def test_a_fault_before_any_text_is_tried_again(visitor: Visitor, model: FakeModel, fault: dict[str, Any]) -> None:
     model.reply(**fault).reply("second try")
 
     assert visitor.told()["text"] == "second try"
@@ -105,9 +103,7 @@ def test_where_the_agent_says_so_a_failure_is_a_polite_text_and_a_ticket(
     ticket = Ticket.objects.get()
     assert answer["text"] == "Sorry! Our team will write to you."
     assert answer["confidence"] is None
-    assert answer["actions"] == [
-        {"type": "escalate", "reason": ticket.metadata["reason"], "ticket_id": str(ticket.pk)}
-    ]
+    assert answer["actions"] == [{"type": "escalate", "reason": ticket.metadata["reason"], "ticket_id": str(ticket.pk)}]
     assert (ticket.subject, ticket.number, ticket.session) == (
         "My order is lost",
         1,
@@ -150,9 +146,7 @@ def test_an_unknown_tool_and_broken_arguments_go_back_to_the_model(visitor: Visi
     assert not Ticket.objects.exists()
 
 
-def test_a_model_that_only_ever_calls_tools_is_stopped_after_eight_rounds(
-    visitor: Visitor, model: FakeModel
-) -> None:
+def test_a_model_that_only_ever_calls_tools_is_stopped_after_eight_rounds(visitor: Visitor, model: FakeModel) -> None:
     model.reply("", tool_calls=[("search_knowledge", {"query": "x"})], times=8)
     model.reply("Enough.")
 

@@ -107,9 +107,7 @@ def test_a_long_transcript_costs_no_more_statements_than_a_short_one(
     assert statements(1) == statements(10)
 
 
-def test_no_connection_is_held_while_the_model_thinks_or_the_client_waits(
-    visitor: Visitor, model: FakeModel
-) -> None:
+def test_no_connection_is_held_while_the_model_thinks_or_the_client_waits(visitor: Visitor, model: FakeModel) -> None:
     def held() -> int:
         stats = connection.pool.get_stats()  # type: ignore[attr-defined]
         return int(stats["pool_size"] - stats["pool_available"])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from halo.embedded import locate
-from halo.embedded.servers import running
+from halo.embedded.servers import running, throw_away_folder
 
 
 def manage(data_dir: Path, *args: str, database_url: str = "") -> subprocess.CompletedProcess[str]:
@@ -38,12 +39,15 @@ def organisations(**where: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A data folder with one organisation, stopped, and a backup of it."""
-    folder = tmp_path_factory.mktemp("backup")
-    for above in (folder, *folder.parents[:2]):
-        above.chmod(0o711)
-    data_dir, file = folder / "data", folder / "halo.tar"
+    file = tmp_path_factory.mktemp("backup") / "halo.tar"
+    with throw_away_folder() as data_dir:
+        _fill(data_dir, file)
+        yield data_dir, file
+
+
+def _fill(data_dir: Path, file: Path) -> None:
     with running(data_dir, throw_away=True, valkey=False):
         assert manage(data_dir, "migrate").returncode == 0
         made = manage(data_dir, "create_org", "Größe & Söhne", "--json")
@@ -51,26 +55,28 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     done = manage(data_dir, "backup", str(file))
     assert done.returncode == 0, done.stderr
     assert "the database and its keys" in done.stdout
-    return data_dir, file
 
 
 def test_a_backup_holds_the_keys_and_is_readable_by_its_owner_only(installation: tuple[Path, Path]) -> None:
     data_dir, file = installation
     assert file.stat().st_mode & 0o777 == 0o600
-    assert set(file.parent.iterdir()) == {file, data_dir}
+    assert list(file.parent.iterdir()) == [file]
     with tarfile.open(file) as tar:
         secrets = tar.extractfile("secrets.json")
         assert secrets is not None
         assert json.load(secrets) == json.loads((data_dir / "secrets.json").read_text())
 
 
+@pytest.fixture
+def fresh() -> Iterator[Path]:
+    with throw_away_folder() as folder:
+        yield folder
+
+
 def test_a_backup_is_restored_into_a_new_folder_and_not_over_one_in_use(
-    installation: tuple[Path, Path], tmp_path: Path
+    installation: tuple[Path, Path], fresh: Path
 ) -> None:
     data_dir, file = installation
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(0o711)
-    fresh = tmp_path / "fresh"
     done = manage(fresh, "restore", str(file))
     assert done.returncode == 0, done.stderr
     kept, restored = (json.loads((folder / "secrets.json").read_text()) for folder in (data_dir, fresh))

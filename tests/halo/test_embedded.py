@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,14 +20,14 @@ from halo.embedded import EmbeddedError, ensure_secrets, locate
 from halo.embedded.keys import replace_secrets
 from halo.embedded.postgres import SOCKET
 from halo.embedded.processes import listener, wait_gone
-from halo.embedded.servers import running
+from halo.embedded.servers import running, throw_away_folder
 
 # Starts both servers, says so, and is then killed; with `stay` the kernel is not asked to end them too.
 STARTER = """
 import os, sys, time
 from pathlib import Path
 from halo.embedded import processes
-from halo.embedded.servers import running
+from halo.embedded.servers import running, throw_away_folder
 if sys.argv[2] == "stay":
     processes.die_with_parent = lambda how: None
 with running(Path(sys.argv[1]), throw_away=True):
@@ -36,11 +37,9 @@ with running(Path(sys.argv[1]), throw_away=True):
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    # The servers' own user has to pass through, where the tests run as root.
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o711)
-    return tmp_path / "data"
+def data_dir() -> Iterator[Path]:
+    with throw_away_folder() as folder:
+        yield folder
 
 
 def connect(data_dir: Path) -> psycopg.Connection[tuple[object, ...]]:

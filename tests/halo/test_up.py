@@ -18,6 +18,7 @@ import pytest
 from django.conf import settings
 
 from halo.embedded.processes import die_with_parent
+from halo.embedded.servers import throw_away_folder
 
 CHILDREN = ("web", "worker", "worker-default", "beat")
 SERVERS = ("postgres", "valkey")
@@ -96,17 +97,15 @@ class Product:
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    folder = tmp_path_factory.mktemp("up")
-    for above in (folder, *folder.parents[:2]):
-        above.chmod(0o711)
-    product = Product(folder / "data")
-    yield product
-    pids = [product.pid(name) for name in CHILDREN + SERVERS]
-    product.up.send_signal(signal.SIGINT)
-    assert product.up.wait(60) == 0
-    assert all(product.is_gone(pid) for pid in pids)
-    assert not list((product.data_dir / "run").glob("*.pid"))
+def product() -> Iterator[Product]:
+    with throw_away_folder() as folder:
+        product = Product(folder)
+        yield product
+        pids = [product.pid(name) for name in CHILDREN + SERVERS]
+        product.up.send_signal(signal.SIGINT)
+        assert product.up.wait(60) == 0
+        assert all(product.is_gone(pid) for pid in pids)
+        assert not list((product.data_dir / "run").glob("*.pid"))
 
 
 @pytest.mark.parametrize("name", CHILDREN)
@@ -153,8 +152,7 @@ def test_the_master_of_the_web_workers_forks_with_a_single_thread(product: Produ
     assert len(list(Path(f"/proc/{product.pid('web')}/task").iterdir())) == 1
 
 
-def test_a_process_that_does_not_start_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(0o711)
-    said = refusal(up(tmp_path / "data", free_port(), HALO_WEB_WORKERS="many"))
+def test_a_process_that_does_not_start_is_reported_with_the_end_of_its_log() -> None:
+    with throw_away_folder() as folder:
+        said = refusal(up(folder, free_port(), HALO_WEB_WORKERS="many"))
     assert re.search(r"web did not start:(.|\n)*ValueError.*many", said)

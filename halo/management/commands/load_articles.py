@@ -76,4 +76,4 @@ class Command(BaseCommand):
             shown = [f"  {where}: {reason}" for where, reason in report.failed[:SHOWN_FAILURES]]
             if len(report.failed) > SHOWN_FAILURES:
                 shown.append(f"  and {len(report.failed) - SHOWN_FAILURES} more")
-            raise CommandError("\n".join([f"{len(report.failed)} articles failed:", *shown]))
+            raise CommandError("\n".join(["Not loaded:", *shown]))

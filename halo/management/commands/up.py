@@ -1,13 +1,27 @@
-"""`manage.py up`."""
+"""`manage.py up`: becomes halo.supervisor, and leaves a helper behind that does what needs Django at the start.
+
+Loading Django takes a good half second of a start that has five. So the process that has it loaded is forked: one half
+is replaced by the small supervisor, the other migrates when the database answers, prepares the demo while the web
+processes start, shows it, and ends.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+import signal
+import socket
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+
+from halo.embedded.processes import die_with_parent
+from halo.supervisor import MIGRATE, MIGRATED, SHOW_DEMO
 
 
 class Command(BaseCommand):
@@ -37,10 +51,47 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        os.environ["HALO_DATA_DIR"] = os.path.abspath(options["data_dir"])
-        os.environ["HALO_PORT"] = str(options["port"])
+        port = str(options["port"])
+        os.environ.update(HALO_DATA_DIR=os.path.abspath(options["data_dir"]), HALO_PORT=port)
+        if Path(os.environ["HALO_DATA_DIR"]) != settings.HALO_DATA_DIR:
+            # The settings have found the databases of another folder: once more, with this one.
+            os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+        ours, theirs = socket.socketpair()
+        helper = os.fork()
+        if not helper:
+            ours.close()
+            os._exit(_help(theirs, port=port, demo=not options["no_demo"]))
+        theirs.close()
+        ours.set_inheritable(True)
         flags = ["--no-demo"] if options["no_demo"] else []
         sys.stdout.flush()
-        # The supervisor takes this process over, without the memory that Django has filled by now.
         os.chdir(settings.BASE_DIR)
-        os.execv(sys.executable, [sys.executable, "-m", "halo.supervisor", *flags])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "halo.supervisor", str(helper), str(ours.detach()), *flags])  # noqa: S606
+
+
+def _help(wire: socket.socket, *, port: str, demo: bool) -> int:
+    """The helper's life, in a process of its own; returns its exit code."""
+    os.setsid()  # Ctrl-C is the supervisor's
+    die_with_parent(signal.SIGKILL)
+    if wire.recv(1) != MIGRATE:
+        return 0
+    try:
+        with (settings.HALO_DATA_DIR / "logs" / "migrate.log").open("a") as log:
+            try:
+                call_command("migrate", interactive=False, stdout=log, stderr=log)
+            except Exception:
+                traceback.print_exc(file=log)
+                return 1
+        wire.send(MIGRATED)
+        if demo:
+            shown = io.StringIO()
+            try:
+                call_command("demo", port=int(port), stdout=shown)
+            except Exception as error:
+                shown.write(f"There is no first organisation to try ({error}). `manage.py demo` says more.\n")
+            if wire.recv(1) == SHOW_DEMO:
+                sys.stdout.write(shown.getvalue())
+                sys.stdout.flush()
+    except OSError:  # the supervisor, or who reads its output, has gone
+        return 1
+    return 0

@@ -1,0 +1,44 @@
+"""The committed schema against the running product: whatever it allows or forbids, no answer is a 500."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from halo.wsgi import application
+from tests.conversations.conftest import Visitor
+
+COMMITTED = Path(__file__).resolve().parents[2] / "schema.yml"
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_no_request_that_the_schema_describes_or_forbids_is_a_500(visitor: Visitor, mode: GenerationMode) -> None:
+    schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
+    operations = [operation.ok() for operation in schema.get_all_operations()]
+    assert [operation.path for operation in operations] == ["/api/sdk/chat"]
+    for operation in operations:
+
+        @settings(
+            max_examples=80,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+            database=None,
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case: Any) -> None:
+            case.headers = {**(case.headers or {}), "Authorization": f"Bearer {visitor.key}"}
+            response = case.call()
+            assert response.status_code in (200, 400, 401, 404, 405, 409, 413, 415), response.text
+
+        ask()
+
+
+def test_the_served_schema_is_the_committed_one(client: Any) -> None:
+    assert yaml.safe_load(client.get("/api/schema/").content) == yaml.safe_load(COMMITTED.read_text())
