@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.postgres.functions import TransactionNow
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -188,7 +189,7 @@ def test_a_waiting_turn_is_rung_for_again_with_growing_pauses(conversation: Conv
     turn = queue(conversation)
 
     def due(seconds_ago: float) -> bool:
-        Turn.objects.update(rung_at=timezone.now() - dt.timedelta(seconds=seconds_ago))
+        Turn.objects.update(rung_at=TransactionNow() - dt.timedelta(seconds=seconds_ago))
         return turns.due_for_another_ring() == [turn.pk]
 
     assert not due(1.5) and due(2.1)

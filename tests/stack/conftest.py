@@ -177,5 +177,8 @@ def is_ready(port: int) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_model(stack: Stack) -> None:
+def _all_is_well(stack: Stack) -> None:
+    """Each test begins with a product that has recovered from the one before."""
+    stack.model.reset()
+    until(stack.answers, seconds=30, what="all is well")
     stack.model.reset()

@@ -22,6 +22,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from halo.embedded.processes import die_with_parent
 from halo.supervisor import MIGRATE, MIGRATED, SHOW_DEMO
+from orgs.services import check_keys
 
 
 class Command(BaseCommand):
@@ -79,6 +80,7 @@ def _help(wire: socket.socket, *, port: str, demo: bool) -> int:
         with (settings.HALO_DATA_DIR / "logs" / "migrate.log").open("a") as log:
             try:
                 call_command("migrate", interactive=False, stdout=log, stderr=log)
+                check_keys()
             except Exception:
                 traceback.print_exc(file=log)
                 return 1
