@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -35,7 +36,7 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
     accepted_at = time.monotonic()
     offset = tape.START
     # Only of a turn that was queued a moment ago is it known that there is something to wait for.
-    row = None if fresh else _look(org, turn_id)
+    row = None if fresh else _look_and_close(org, turn_id)
     while row is None or row.status in Turn.IN_FLIGHT:
         if time.monotonic() >= ends_at:
             raise ModelTimeout
@@ -48,9 +49,7 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
         if entries:
             offset = entries[-1].offset
         if not entries or any(entry.kind == "done" for entry in entries):
-            row = _look(org, turn_id)
-            if _close_if_hopeless(row):
-                row = _look(org, turn_id)
+            row = _look_while_database_restarts(org, turn_id, ends_at=ends_at)
     release_connection()
     return _response(row)
 
@@ -62,6 +61,23 @@ def _patience(accepted_at: float, ends_at: float) -> float:
     if now < accepted_at + PREDECESSOR_SECONDS:
         moments.append(accepted_at + PREDECESSOR_SECONDS + 0.05)
     return max(0.01, min(moments) - now)
+
+
+def _look_while_database_restarts(org: Organization, turn_id: uuid.UUID, *, ends_at: float) -> Turn:
+    """The turn was accepted, so a database that is away for a moment is no reason to give its client up."""
+    while True:
+        try:
+            return _look_and_close(org, turn_id)
+        except (OperationalError, InterfaceError):
+            if time.monotonic() >= ends_at:
+                raise
+            release_connection()
+            time.sleep(POLL_SECONDS)
+
+
+def _look_and_close(org: Organization, turn_id: uuid.UUID) -> Turn:
+    row = _look(org, turn_id)
+    return _look(org, turn_id) if _close_if_hopeless(row) else row
 
 
 def _look(org: Organization, turn_id: uuid.UUID) -> Turn:
@@ -102,9 +118,7 @@ def _close_if_hopeless(row: Turn) -> bool:
 
 def _without_redis(org: Organization, turn_id: uuid.UUID) -> Turn:
     """Redis is away, so whoever waits may answer: a few at once, the rest are told to come back."""
-    row = _look(org, turn_id)
-    if _close_if_hopeless(row):
-        return _look(org, turn_id)
+    row = _look_and_close(org, turn_id)
     if row.status == Turn.Status.QUEUED:
         if not _hands.acquire(blocking=False):
             ending.close(turn_id, code="unavailable", detail="Redis was away, and all hands full.", queued_only=True)

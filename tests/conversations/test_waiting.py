@@ -1,0 +1,121 @@
+"""What whoever waits does when things take too long, or when Redis is away."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from conversations import bell, ending, waiting
+from conversations.models import Conversation, Message, Turn
+from halo import wire
+from halo.errors import ModelTimeout, RateLimited
+from orgs.models import Organization
+from tests.cast import Cast
+from tests.conversations.conftest import Visitor
+from tests.fake_model import FakeModel
+
+
+@pytest.fixture
+def no_redis(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Redis refuses connections; the worker keeps the one it has and is never rung for."""
+    settings.REDIS_URL = "unix:///nowhere/valkey.sock"
+    wire.forget_connections()
+    monkeypatch.setattr(bell, "_send", lambda name, *args: False)
+    yield
+    wire.forget_connections()
+    wire.mark_back()
+
+
+def stuck_turn(visitor: Visitor, *, seconds: float) -> tuple[Turn, Turn]:
+    """A running turn, and one that has waited for it."""
+    visitor.told()
+    conversation = Conversation.objects.get()
+    first = Turn.objects.get()
+    Turn.objects.filter(pk=first.pk).update(
+        status="running", claimed_by=F("claimed_by"), answer_by=timezone.now() + dt.timedelta(seconds=50)
+    )
+    Conversation.objects.update(seq=2)
+    accepted = timezone.now() - dt.timedelta(seconds=seconds)
+    second = Turn.objects.create(
+        org=conversation.org,
+        conversation=conversation,
+        seq=2,
+        agent_version=first.agent_version,
+        accepted_at=accepted,
+        answer_by=accepted + dt.timedelta(seconds=55),
+        rung_at=timezone.now(),
+    )
+    Message.objects.create(
+        org=conversation.org, conversation=conversation, turn=second, seq=2, author="visitor", text="Next"
+    )
+    return first, second
+
+
+def test_a_turn_that_waits_over_thirty_seconds_for_its_predecessor_is_closed_with_a_429(
+    visitor: Visitor, acme: Organization
+) -> None:
+    _, second = stuck_turn(visitor, seconds=31)
+
+    with pytest.raises(RateLimited):
+        waiting.wait_for(second.pk, org=acme, fresh=False)
+
+    second.refresh_from_db()
+    assert (second.status, second.error_code) == ("failed", "rate_limited")
+    assert Message.objects.get(turn=second, part=0).unanswered
+
+
+def test_a_turn_that_waits_for_its_predecessor_for_less_goes_on_waiting(visitor: Visitor, acme: Organization) -> None:
+    first, second = stuck_turn(visitor, seconds=20)
+
+    def end_first() -> None:
+        time.sleep(0.5)
+        Turn.objects.filter(pk=first.pk).update(status="done")
+        ending.announce(first.pk, first.conversation_id)
+
+    threading.Thread(target=end_first).start()
+
+    assert waiting.wait_for(second.pk, org=acme, fresh=False)["text"] == "You said: Next"
+
+
+def test_whoever_waits_past_the_turns_time_closes_it_with_a_504(visitor: Visitor, acme: Organization) -> None:
+    _, second = stuck_turn(visitor, seconds=56)
+
+    with pytest.raises(ModelTimeout):
+        waiting.wait_for(second.pk, org=acme, fresh=False)
+
+    second.refresh_from_db()
+    assert (second.status, second.error_code) == ("failed", "model_timeout")
+
+
+def test_while_redis_is_away_whoever_waits_answers(visitor: Visitor, no_redis: None, model: FakeModel) -> None:
+    answer = visitor.told("Anybody?", headers={"Idempotency-Key": "k" * 16})
+
+    assert answer["text"] == "You said: Anybody?"
+    assert visitor.told("Anybody?", headers={"Idempotency-Key": "k" * 16}) == answer
+    assert len(model.requests) == 1
+
+
+def test_while_redis_is_away_more_than_the_hands_can_answer_get_a_503_and_may_retry(
+    visitor: Visitor, no_redis: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_hands", threading.BoundedSemaphore(1))
+    key = {"Idempotency-Key": "k" * 16}
+    with waiting._hands:
+        response = visitor.say("Anybody?", headers=key)
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert response["Retry-After"]
+
+    assert visitor.told("Anybody?", headers=key)["text"] == "You said: Anybody?"
+    assert Message.objects.count() == 2
+
+
+def test_a_session_waits_for_its_own_turns_only(visitor: Visitor, acme: Organization, cast: Cast) -> None:
+    stuck_turn(visitor, seconds=20)
+
+    assert visitor.told("Another session")["text"] == "You said: Another session"
