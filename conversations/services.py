@@ -73,7 +73,7 @@ def accept(
 ) -> Accepted:
     """Stores the message and its turn, or finds the turn that the key stands for; rings where there is work.
 
-    Checks in the order 403, 404, 409, 429 (chat-api.md, *Errors*); raises halo.errors.HaloError.
+    Checks in the order 403, 404, 409, 429; raises halo.errors.HaloError.
     """
     identity = identify(org=org, user_id=request.user_id, token=request.user_token, now=now)
     agent = catalog.choose(org, request.agent_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from django.db import connections
 from conversations import leaving, processes
 from halo import wire
 from orgs import services
+from orgs.secrets import WrongKey
 
 # Celery waits for its threads for as long as their models take; by then their turns belong to others.
 LAST_WORDS_SECONDS = 0.5
@@ -33,7 +35,11 @@ def keep_django_logging(**_: object) -> None:
 @worker_init.connect
 def worker_started(sender: Any = None, **_: object) -> None:
     """A Celery worker; only one that takes turns announces its process."""
-    services.check_keys()
+    try:
+        services.check_keys()
+    except WrongKey as error:
+        # Celery logs what its hooks raise and carries on; only this ends the process.
+        sys.exit(str(error))
     if "llm" in sender.app.amqp.queues.consume_from:
         processes.start()
 

@@ -13,6 +13,7 @@ import environ
 import structlog
 
 from halo.embedded import ensure_secrets, locate
+from halo.rate_limits import parse as parse_rate_limits
 from halo.unfold import UNFOLD as UNFOLD  # how the admin looks
 
 # Lets `ModelAdmin[Agent]` and the like be written for the type checker.
@@ -249,6 +250,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 
 # `off`, or like `session=20,visitor=30,new=30,key=600` (a minute each; the organisation's own setting wins for `key`).
 HALO_RATE_LIMITS = env.str("HALO_RATE_LIMITS", default="session=20,visitor=30,new=30,key=600")
+parse_rate_limits(HALO_RATE_LIMITS)
 
 # --- Models ----------------------------------------------------------------------------------------------------------
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")

@@ -12,16 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
-from halo import wire
+from halo import rate_limits, wire
 from halo.errors import RateLimited
 
 WINDOW_MS = 60_000
-NAMES = ("session", "visitor", "new", "key")
 MAX_LOCAL = 50_000
 
 # KEYS: buckets; ARGV: milliseconds that one request costs in each. All or nothing; returns the wait in milliseconds.
@@ -54,23 +51,9 @@ class Bucket:
     limit: int
 
 
-@cache
-def configured_limits(text: str) -> dict[str, int]:
-    """`off` or `session=20,visitor=30,...` as numbers a minute; a limit that is not named is off."""
-    if text.strip().lower() == "off":
-        return {}
-    limits: dict[str, int] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, number = part.partition("=")
-        if name not in NAMES or not number.isdecimal() or int(number) < 1:
-            raise ImproperlyConfigured(f"HALO_RATE_LIMITS: {part!r} is not one of {', '.join(NAMES)} with a number")
-        limits[name] = int(number)
-    return limits
-
-
 def limit(name: str) -> int | None:
     """The installation's limit of this name, a minute; None where it is off."""
-    return configured_limits(settings.HALO_RATE_LIMITS).get(name)
+    return rate_limits.parse(settings.HALO_RATE_LIMITS).get(name)
 
 
 def bucket(name: str, subject: str, *, override: int | None = None) -> Bucket | None:

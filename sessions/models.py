@@ -26,7 +26,7 @@ def new_expiry() -> dt.datetime:
 
 
 class Relationship(models.Model):
-    """The commercial columns that end users and companies share (sdk-api.md)."""
+    """The commercial columns that end users and companies share."""
 
     class RenewalStatus(models.TextChoices):
         UP_FOR_RENEWAL = "up_for_renewal"

@@ -163,8 +163,8 @@ def _best_quote(excerpt: Excerpt, stems: frozenset[str]) -> _Quote:
 
 
 def _tells(sentence: str, stems: frozenset[str]) -> tuple[bool, int]:
-    """How much a sentence tells by itself: headings, introductions and table rows tell less."""
-    return not (sentence.startswith(("#", "|")) or sentence.endswith(":")), len(stems & _stems(sentence))
+    """How much a sentence tells by itself: headings, introductions, table rows and fences tell less."""
+    return not (sentence.startswith(("#", "|", "```")) or sentence.endswith(":")), len(stems & _stems(sentence))
 
 
 def _is_heading(paragraph: str) -> bool:

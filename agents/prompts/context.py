@@ -1,4 +1,4 @@
-"""Context entries as the model reads them (prompt.md, *Context entries*)."""
+"""Context entries as the model reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of the prompt, put together (prompt.md, *Layers*)."""
+"""The layers of the prompt, put together."""
 
 from __future__ import annotations
 

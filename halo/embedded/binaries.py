@@ -34,7 +34,7 @@ def find_binaries(account: Account | None = None) -> Binaries:
     servers = sorted(valkey.glob("_binaries/*/valkey-server"))
     programs = postgres / "pginstall" / "bin"
     if not servers or not (programs / "postgres").exists():
-        raise EmbeddedError(f"The servers' programs are missing from {postgres.parent}. Run `make install` again.")
+        raise EmbeddedError(f"The servers' programs are missing from {postgres.parent}. Run `make run` again.")
     return Binaries(postgres=programs, valkey=servers[0])
 
 

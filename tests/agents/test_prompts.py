@@ -1,4 +1,4 @@
-"""What the model is shown: prompt.md, to the letter."""
+"""What the model is shown, to the letter."""
 
 from __future__ import annotations
 

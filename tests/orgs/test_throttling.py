@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from halo import wire
+from halo import rate_limits, wire
 from halo.errors import RateLimited
 from orgs import throttling
 from orgs.throttling import Bucket
@@ -72,9 +72,9 @@ def test_limits_that_are_off_are_not_counted() -> None:
 
 
 def test_the_setting_is_read_as_documented() -> None:
-    assert throttling.configured_limits("off") == {}
-    assert throttling.configured_limits("session=20, visitor=30,new=30,key=600")["key"] == 600
-    assert throttling.configured_limits("key=5") == {"key": 5}
+    assert rate_limits.parse("off") == {}
+    assert rate_limits.parse("session=20, visitor=30,new=30,key=600")["key"] == 600
+    assert rate_limits.parse("key=5") == {"key": 5}
     for wrong in ("session", "session=x", "session=0", "nonsense=5", "session=-1"):
         with pytest.raises(ImproperlyConfigured):
-            throttling.configured_limits(wrong)
+            rate_limits.parse(wrong)
