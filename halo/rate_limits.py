@@ -1,4 +1,4 @@
-"""How the setting of the rate limits is written; read when the settings load, so that a slip of the pen refuses to start."""
+"""How the setting of the rate limits is written; read when the settings load, so that a slip refuses to start."""
 
 from __future__ import annotations
 

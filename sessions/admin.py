@@ -16,17 +16,8 @@ from orgs.staff_admin import StaffAdmin
 from orgs.staff_forms import JSONObjectField, StaffForm
 from orgs.staff_lists import BoundedPaginator
 from sessions.models import Company, EndUser, Event
+from sessions.profile import RELATIONSHIP_COLUMNS
 
-RELATIONSHIP = (
-    "signed_up_at",
-    "renewal_date",
-    "renewal_status",
-    "contract_term",
-    "payment_terms",
-    "on_contract",
-    "mrr",
-    "arr",
-)
 # As many as a request may bring.
 LONGEST = {"custom_fields": 10_000, "context": 50_000}
 TRAITS_HELP = "A JSON object. The model is shown it, so keep secrets out of it."
@@ -87,7 +78,7 @@ class EndUserAdmin(ProfileAdmin):
     fieldsets = (
         (None, {"fields": ("external_id", "name", "email", "email_verified", "company", "conversations")}),
         ("Traits and context", {"fields": ("custom_fields", "context")}),
-        ("Relationship", {"fields": RELATIONSHIP, "classes": ("collapse",)}),
+        ("Relationship", {"fields": RELATIONSHIP_COLUMNS, "classes": ("collapse",)}),
         ("Seen", {"fields": ("first_seen", "last_seen")}),
     )
     add_fieldsets = ((None, {"fields": ("external_id", "name", "email", "company", "custom_fields", "context")}),)
@@ -117,7 +108,7 @@ class CompanyAdmin(ProfileAdmin):
     fieldsets = (
         (None, {"fields": ("external_id", "name", "domain", "industry", "plan", "employee_count", "people")}),
         ("Traits and context", {"fields": ("custom_fields", "context")}),
-        ("Relationship", {"fields": RELATIONSHIP, "classes": ("collapse",)}),
+        ("Relationship", {"fields": RELATIONSHIP_COLUMNS, "classes": ("collapse",)}),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
     add_fieldsets = (
