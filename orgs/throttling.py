@@ -1,7 +1,8 @@
 """Rate limits: counted atomically in Redis, in this process while Redis is away.
 
-Each limit is a bucket that holds a minute's worth and refills evenly (the generic cell rate algorithm): a visitor may
-send a burst of the whole limit, and learns in whole seconds when the next request will pass.
+Each limit is a window of a minute that slides: what was counted in the minute before weighs as much as of it still lies
+within the last 60 seconds. A visitor may send the whole limit at once, never more than it in a minute, and learns in
+whole seconds when the next request will pass.
 """
 
 from __future__ import annotations
@@ -21,25 +22,34 @@ from halo.errors import RateLimited
 WINDOW_MS = 60_000
 MAX_LOCAL = 50_000
 
-# KEYS: buckets; ARGV: milliseconds that one request costs in each. All or nothing; returns the wait in milliseconds.
+# KEYS: buckets; ARGV: their limits. All or nothing; returns the wait in milliseconds. The same as `_count` below.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local wait, tats = 0, {}
+local window, into = math.floor(now / 60000), now % 60000
+local wait, counted = 0, {}
 for i, key in ipairs(KEYS) do
-  local tat = math.max(tonumber(redis.call('GET', key) or now), now) + tonumber(ARGV[i])
-  tats[i] = tat
-  wait = math.max(wait, tat - 60000 - now)
+  local row = redis.call('HMGET', key, 'window', 'current', 'previous')
+  local current, previous, limit = tonumber(row[2] or 0), tonumber(row[3] or 0), tonumber(ARGV[i])
+  local age = window - tonumber(row[1] or window)
+  if age == 1 then current, previous = 0, current elseif age ~= 0 then current, previous = 0, 0 end
+  counted[i] = {current + 1, previous}
+  if current + 1 > limit then
+    wait = math.max(wait, 60000 - into + 60000 * math.max(0, current + 1 - limit) / current)
+  elseif previous > 0 then
+    wait = math.max(wait, 60000 * (previous + current + 1 - limit) / previous - into)
+  end
 end
 if wait > 0 then return math.ceil(wait) end
 for i, key in ipairs(KEYS) do
-  redis.call('SET', key, tats[i], 'PX', math.max(1, math.ceil(tats[i] - now)))
+  redis.call('HSET', key, 'window', window, 'current', counted[i][1], 'previous', counted[i][2])
+  redis.call('PEXPIRE', key, 120000)
 end
 return 0
 """
 
 _lock = threading.Lock()
-_local: OrderedDict[str, float] = OrderedDict()
+_local: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +78,43 @@ def take(buckets: Iterable[Bucket | None]) -> None:
     if not wanted:
         return
     keys = [f"halo:limit:{bucket.name}:{bucket.subject}" for bucket in wanted]
-    costs = [WINDOW_MS / bucket.limit for bucket in wanted]
+    limits = [bucket.limit for bucket in wanted]
     try:
         with wire.calling() as client:
-            wait_ms = float(client.eval(_SCRIPT, len(keys), *keys, *costs))
+            wait_ms = float(client.eval(_SCRIPT, len(keys), *keys, *limits))
     except wire.WireAway:
-        wait_ms = _take_locally(keys, costs, now=time.monotonic() * 1000)
+        wait_ms = _take_locally(keys, limits, now=time.monotonic() * 1000)
     if wait_ms > 0:
         raise RateLimited(retry_after=math.ceil(wait_ms / 1000))
 
 
-def _take_locally(keys: list[str], costs: list[float], *, now: float) -> float:
+def _take_locally(keys: list[str], limits: list[int], *, now: float) -> float:
+    window, into = int(now // WINDOW_MS), now % WINDOW_MS
     with _lock:
-        tats = [max(_local.get(key, now), now) + cost for key, cost in zip(keys, costs, strict=True)]
-        wait = max(tat - WINDOW_MS - now for tat in tats)
+        counted = [_count(_local.get(key), window, into, limit) for key, limit in zip(keys, limits, strict=True)]
+        wait = max(wait for _, wait in counted)
         if wait > 0:
             return wait
-        for key, tat in zip(keys, tats, strict=True):
-            _local[key] = tat
+        for key, (row, _) in zip(keys, counted, strict=True):
+            _local[key] = row
             _local.move_to_end(key)
         while len(_local) > MAX_LOCAL:
             _local.popitem(last=False)
     return 0.0
+
+
+def _count(
+    row: tuple[int, int, int] | None, window: int, into: float, limit: int
+) -> tuple[tuple[int, int, int], float]:
+    """A bucket's row after one more request, and the milliseconds until that request may pass (0 or less: now)."""
+    then, current, previous = row or (window, 0, 0)
+    if window - then == 1:
+        current, previous = 0, current
+    elif window != then:
+        current = previous = 0
+    wait = 0.0
+    if current + 1 > limit:
+        wait = WINDOW_MS - into + WINDOW_MS * max(0, current + 1 - limit) / current
+    elif previous > 0:
+        wait = WINDOW_MS * (previous + current + 1 - limit) / previous - into
+    return (window, current + 1, previous), wait

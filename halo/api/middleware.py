@@ -16,7 +16,7 @@ SDK_PREFIX = "/api/sdk/"
 JSON_PREFIXES = ("/api/", "/health/")
 ALLOW_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Session-Id, X-User-Token"
 EXPOSE_HEADERS = "X-Session-Id, X-Agent-Id, X-Turn-Id, X-Request-Id, Retry-After"
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}\Z")
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 
 
 class ApiBoundary:

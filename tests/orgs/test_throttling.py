@@ -37,8 +37,36 @@ def test_a_minutes_worth_passes_and_the_next_waits(where: str) -> None:
     with pytest.raises(RateLimited) as refused:
         throttling.take([bucket])
 
-    assert 1 <= (refused.value.retry_after or 0) <= 10
+    assert 1 <= (refused.value.retry_after or 0) <= 120
     throttling.take([some(limit=6)])
+
+
+def test_the_window_slides() -> None:
+    def wait(row: tuple[int, int, int] | None, window: int, into: float) -> float:
+        return throttling._count(row, window, into, 20)[1]
+
+    # 20 in the minute before: as much passes as has slid out of the last 60 seconds, and the wait says when.
+    assert wait((7, 20, 0), 8, 0) == 3000
+    assert wait((7, 20, 0), 8, 2999) == 1
+    assert wait((7, 20, 0), 8, 3000) <= 0
+    assert wait((8, 10, 20), 8, 30_000) == 3000
+    assert wait((8, 10, 20), 8, 33_000) <= 0
+    # 20 in this minute: nothing passes until it is over and a twentieth of it has slid out.
+    assert wait((8, 20, 0), 8, 40_000) == 23_000
+    # Longer ago than that counts no more.
+    assert wait((6, 20, 20), 8, 0) <= 0
+    assert wait(None, 8, 0) <= 0
+
+
+def test_redis_and_this_process_count_alike() -> None:
+    bucket = some(limit=3)
+    for _ in range(3):
+        throttling.take([bucket])
+    with pytest.raises(RateLimited):
+        throttling.take([bucket])
+    with wire.calling() as client:
+        (row,) = [client.hgetall(key) for key in client.keys(f"halo:limit:*{bucket.subject}")]
+    assert {name: int(value) for name, value in row.items()}.items() >= {"current": 3, "previous": 0}.items()
 
 
 def test_a_refused_request_counts_nowhere(where: str) -> None:
