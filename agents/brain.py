@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents import tools
-from agents.llm.base import Backend, Excerpt, ModelRequest, ToolRequest, Usage
+from agents.llm.base import Backend, Excerpt, ModelError, ModelRequest, ToolRequest, Usage
 from agents.llm.calls import call
 from agents.models import AgentConfig
 from agents.prompts.layers import Briefing, dialogue, system_text
@@ -80,6 +80,8 @@ def think(
         deadline=deadline,
         on_text=on_text,
     )
+    if not offered and not reply.text.strip():
+        raise ModelError("blank", "The model asked for tools although none were left, and said nothing.")
     return Thought(
         text=reply.text,
         tool_requests=reply.tool_requests if offered else [],

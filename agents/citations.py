@@ -11,9 +11,9 @@ from agents.llm.base import Excerpt
 
 MAX_QUOTE = 600
 # `[3]: "verbatim quote"` on a line of its own, in the block that ends an answer.
-_QUOTE_LINE = re.compile(r'^\s*\[(\d{1,3})\]:?\s*["“”«](.+?)["“”»]?\s*$')
+_QUOTE_LINE = re.compile(r'\[(\d{1,4})\]:?[ \t]*["“”«](.+)')
 # `[3]` behind a statement, not `list[3]` and not a link's `[3](...)`.
-_MARKER = re.compile(r"[ \t]?(?<![\w\]])\[(\d{1,3})\](?!\()")
+_MARKER = re.compile(r"[ \t]?(?<![\w\]])\[(\d{1,4})\](?!\()")
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 
@@ -62,9 +62,10 @@ def _split(answer: str) -> tuple[str, dict[int, str]]:
     lines = answer.rstrip().split("\n")
     quotes: dict[int, str] = {}
     while lines:
-        found = _QUOTE_LINE.match(lines[-1])
+        # Stripped first: a model that ends a line with thousands of spaces must not make the search quadratic.
+        found = _QUOTE_LINE.match(lines[-1].strip())
         if found:
-            quotes[int(found.group(1))] = found.group(2)
+            quotes[int(found.group(1))] = found.group(2).rstrip('"“”»')
         elif lines[-1].strip() or not quotes:
             break
         lines.pop()

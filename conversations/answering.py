@@ -15,7 +15,7 @@ from agents import brain, citations, confidence
 from agents.backends import backend_for
 from agents.knowledge.search import query_text
 from agents.llm.base import ModelError
-from conversations import bell, ending, leaving, performing, processes, tickets, turns
+from conversations import bell, ending, in_hand, performing, processes, tickets, turns
 from conversations.loading import Reading, read
 from conversations.models import Conversation, Turn, TurnTrace
 from conversations.performing import Progress
@@ -39,18 +39,20 @@ def answer(turn_id: uuid.UUID) -> None:
         return
     structlog.contextvars.bind_contextvars(turn_id=str(turn_id), attempt=held.attempt)
     started = time.monotonic()
-    leaving.took(held)
+    in_hand.took(held)
     try:
         _attempt(held, started)
     except Overtaken:
         log.info("turn_overtaken")
+        # Also where a commit's answer was lost and its repeat found the turn done: nobody else tells the waiters.
+        ending.announce(turn_id, held.conversation_id, attempt=held.attempt)
     except Exception as error:
         # A defect of ours must not leave the turn hanging until its time is over.
         defect = type(error).__name__
         log.exception("turn_failed", error=defect)
         _persist(lambda: ending.close(turn_id, code="unavailable", detail=defect, held=held))
     finally:
-        leaving.put_down(held)
+        in_hand.put_down(held)
         release_connection()
         structlog.contextvars.unbind_contextvars("turn_id", "attempt")
 
@@ -100,6 +102,8 @@ def _think(
             deadline=deadline,
         )
         timings["model_ms"] = timings.get("model_ms", 0.0) + _ms(began)
+        progress.prompt_tokens += thought.usage.prompt_tokens
+        progress.completion_tokens += thought.usage.completion_tokens
         if not thought.tool_requests:
             return thought, timings
         performing.perform(thought, turn, held, progress)
@@ -131,8 +135,8 @@ def _reply(reading: Reading, progress: Progress, thought: brain.Thought) -> Repl
         confidence_inputs={"head": confidence.head_version(), **inputs},
         escalated=progress.escalation is not None,
         model_name=thought.model,
-        prompt_tokens=thought.usage.prompt_tokens,
-        completion_tokens=thought.usage.completion_tokens,
+        prompt_tokens=progress.prompt_tokens,
+        completion_tokens=progress.completion_tokens,
     )
 
 

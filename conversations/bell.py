@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 import redis
@@ -10,10 +11,13 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 
 from halo import wire
+from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
 ANSWER_TURN = "conversations.tasks.answer_turn"
 SEND_OUTBOX = "conversations.tasks.send_outbox"
+# As many as Celery keeps connections for ringing: who waits for one of those would not see that Redis has gone.
+_gate = threading.BoundedSemaphore(10)
 
 
 def ring(turn_id: uuid.UUID) -> bool:
@@ -29,11 +33,16 @@ def ring_outbox() -> bool:
 def _send(name: str, *args: str) -> bool:
     if wire.is_away():
         return False
-    try:
-        # Without `retry=False` a frozen Redis holds the caller for seconds.
-        current_app.send_task(name, args=args, retry=False, ignore_result=True)
-    except (OperationalError, redis.exceptions.RedisError, OSError) as error:
-        wire.mark_away()
-        log.warning("bell_not_rung", error=type(error).__name__)
-        return False
+    # Ringing may take half a second, during which nobody should sit on a connection of the pool.
+    release_connection()
+    with _gate:
+        if wire.is_away():
+            return False  # whoever rang before us has found out
+        try:
+            # Without `retry=False` a frozen Redis holds the caller for seconds.
+            current_app.send_task(name, args=args, retry=False, ignore_result=True)
+        except (OperationalError, redis.exceptions.RedisError, OSError) as error:
+            wire.mark_away()
+            log.warning("bell_not_rung", error=type(error).__name__)
+            return False
     return True

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
-import uuid
 
 import structlog
 from django.db import DatabaseError
 
-from conversations import bell, processes, turns
-from conversations.turns import Claim
+from conversations import bell, in_hand, processes, turns
 from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
 GRACE_SECONDS = 5.0
-
-_lock = threading.Lock()
-_in_hand: dict[uuid.UUID, Claim] = {}
-
-
-def took(held: Claim) -> None:
-    """Notes a claim of this process, until `put_down`."""
-    with _lock:
-        _in_hand[held.turn_id] = held
-
-
-def put_down(held: Claim) -> None:
-    """The attempt is over, however it ended."""
-    with _lock:
-        _in_hand.pop(held.turn_id, None)
 
 
 def leave(*, grace_seconds: float = GRACE_SECONDS) -> int:
     """Stops claiming, waits for what is in hand, and returns the rest to the queue at no cost; how many those were."""
     processes.stop_claiming()
     ends_at = time.monotonic() + grace_seconds
-    while _in_hand and time.monotonic() < ends_at:
+    while in_hand.claims() and time.monotonic() < ends_at:
         time.sleep(0.05)
-    with _lock:
-        rest = list(_in_hand.values())
+    rest = in_hand.claims()
     returned = 0
     for held in rest:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents import catalog
 from agents.models import AgentConfig
-from agents.prompts.layers import TRANSCRIPT_MESSAGES, Briefing, Image, Line
+from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
 from conversations.turns import Claim
 from sessions import profile
@@ -84,7 +84,7 @@ def _transcript(turn: Turn) -> list[Line]:
         .only("id", "author", "text", "image_count")
         .order_by("-seq", "-part")[: TRANSCRIPT_MESSAGES + 1]
     )[::-1]
-    images = _images([row for row in rows if row.image_count])
+    images = _images(rows)
     return [_line(row, images.get(row.pk, ())) for row in rows]
 
 
@@ -96,7 +96,14 @@ def _line(row: Message, images: tuple[Image, ...] | list[Image]) -> Line:
     return Line(role=role, text=row.text, images=tuple(images), by=by)
 
 
-def _images(messages: list[Message]) -> dict[object, list[Image]]:
+def _images(lines: list[Message]) -> dict[object, list[Image]]:
+    """The images of the latest messages that have any, as many messages as it takes to have enough of them."""
+    messages: list[Message] = []
+    wanted = MAX_IMAGES
+    for line in reversed(lines):
+        if line.image_count and wanted > 0:
+            messages.append(line)
+            wanted -= line.image_count
     found: dict[object, list[Image]] = {}
     if messages:
         rows = MessageImage.objects.filter(org=messages[0].org_id, message__in=messages).order_by("message", "position")

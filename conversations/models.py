@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion, RoutingRule
+from halo.fields import OrderedJSONField
 from halo.ids import uuid7
 from orgs.models import Team, User
 from orgs.tenancy import TenantModel, TenantQuerySet
@@ -116,7 +117,7 @@ class Turn(TenantModel):
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.CHAT)
     verified = models.BooleanField(default=False)
     # What this request brought: traits, claims, context, behaviour, history, company. Changes no stored record.
-    snapshot = models.JSONField(default=dict)
+    snapshot = OrderedJSONField(default=dict)
     request_id = models.CharField(max_length=128, blank=True, default="")
 
     # Clocks, all by the database.
@@ -139,7 +140,7 @@ class Turn(TenantModel):
 
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
     # What the client was answered, without ids and bearer values: text, actions, citations, routing.
-    response = models.JSONField(null=True, blank=True)
+    response = OrderedJSONField(null=True, blank=True)
     confidence = models.FloatField(null=True, blank=True)
     confidence_inputs = models.JSONField(default=dict, blank=True)
     escalated = models.BooleanField(default=False)
@@ -207,7 +208,7 @@ class Message(TenantModel):
     author = models.CharField(max_length=10, choices=Author.choices)
     person = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     text = models.TextField()
-    citations = models.JSONField(default=list, blank=True)
+    citations = OrderedJSONField(default=list, blank=True)
     image_count = models.PositiveSmallIntegerField(default=0)
     # The visitor's message whose turn failed: it stays, and a retry with its key may still answer it.
     unanswered = models.BooleanField(default=False)
@@ -279,8 +280,8 @@ class TurnTrace(TenantModel):
     """How an answer came about, kept for a shorter time than the answer."""
 
     turn = models.OneToOneField(Turn, primary_key=True, on_delete=models.CASCADE, related_name="trace")
-    prompt = models.JSONField(default=list)
-    passages = models.JSONField(default=list)
+    prompt = OrderedJSONField(default=list)
+    passages = OrderedJSONField(default=list)
     timings = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -31,6 +31,8 @@ class Progress:
     excerpts: list[Excerpt]
     rounds: list[Round] = field(default_factory=list)
     calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     errors: int = 0
     # Why the model asked for a person; None where it did not.
     escalation: str | None = None
@@ -54,8 +56,8 @@ def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number:
 
 def replay(reading: Reading, held: Claim, progress: Progress) -> None:
     """Brings the rounds that an earlier attempt committed, performing what it had not got to."""
-    for number, calls in groupby(reading.recorded_calls, key=lambda call: call.round):
-        _perform(list(calls), number, held, progress)
+    for _, calls in groupby(reading.recorded_calls, key=lambda call: call.round):
+        _perform(list(calls), held, progress)
 
 
 def perform(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> None:
@@ -83,27 +85,27 @@ def perform(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> No
         if standing.select_for_update().values_list("pk").first() is None:
             raise Overtaken
         ToolCall.objects.bulk_create(rows)
-    _perform(rows, number, held, progress)
+    _perform(rows, held, progress)
 
 
-def _perform(rows: list[ToolCall], number: int, held: Claim, progress: Progress) -> None:
+def _perform(rows: list[ToolCall], held: Claim, progress: Progress) -> None:
     results = []
     for row in rows:
         if row.status == ToolCall.Status.PLANNED:
-            _call(row, number, held)
+            _call(row, held)
         _remember(row, progress)
         results.append(CallResult(id=row.call_id, name=row.name, arguments=row.arguments, result=row.result))
     progress.rounds.append(Round(said=rows[0].said, calls=tuple(results)))
 
 
-def _call(row: ToolCall, number: int, held: Claim) -> None:
+def _call(row: ToolCall, held: Claim) -> None:
     """Performs one call and writes down what came of it; a call that makes no sense is told to the model."""
     status = ToolCall.Status.DONE
     try:
         arguments = tools.read_arguments(row.name, row.arguments)
         if row.name == tools.SEARCH.name:
-            # Numbers of a round follow from the round alone, so that a replay issues the same ones.
-            found = excerpts_for(held.org_id, arguments["query"], first_number=(number + 1) * 10 + 1)
+            # Numbers follow from the step alone, so that a replay issues the same ones.
+            found = excerpts_for(held.org_id, arguments["query"], first_number=(row.step + 1) * 10 + 1)
             result: dict[str, object] = {"passages": [_as_json(excerpt) for excerpt in found]}
         else:
             # Handing over is an effect in our own database: it happens in the record transaction.

@@ -74,12 +74,11 @@ def stop_claiming() -> None:
 
 def _connect() -> psycopg.Connection[Any]:
     params = connection.get_connection_params()
-    params.pop("pool", None)
-    params.pop("cursor_factory", None)
-    params.pop("context", None)
+    for django_only in ("pool", "cursor_factory", "context"):
+        params.pop(django_only, None)
     if settings.HALO_LOCK_DATABASE_URL:
         # A session lock cannot live behind a pooler that shares sessions.
-        return psycopg.connect(settings.HALO_LOCK_DATABASE_URL, autocommit=True)
+        params = {"conninfo": settings.HALO_LOCK_DATABASE_URL}
     params |= {
         "autocommit": True,
         "connect_timeout": 3,
@@ -87,6 +86,7 @@ def _connect() -> psycopg.Connection[Any]:
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
         "application_name": "halo-process-lock",
     }
     return psycopg.connect(**params)
@@ -103,6 +103,7 @@ def _keep_lock(process: _Process) -> None:
                 if not _try_lock(held, process.id):
                     raise psycopg.OperationalError("the lock is still held by this process's last connection")
                 process.holds_lock.set()
+            sweep.free_orphans(process.id)
             if _try_lock(held, SWEEPER_LOCK):
                 try:
                     sweep.run(may_free=time.monotonic() - connected_at >= SWEEPER_MIN_AGE_SECONDS)

@@ -6,15 +6,12 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import F, Value
 from django.db.models.functions import Least, Now
 
 from conversations.models import Conversation, Message, Turn
-from conversations.turns import Claim
+from conversations.turns import Claim, unless_people_were_called
 from halo.ids import uuid7
-
-# An answer does not undo that people were called in.
-_STICKY = (Conversation.Outcome.ESCALATED, Conversation.Outcome.ROUTED, Conversation.Outcome.HUMAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ def _summary(turn: Turn, reply: Reply) -> dict[str, Any]:
         "outcome": outcome,
     }
     if outcome == Outcome.ANSWERED:
-        changes["outcome"] = Case(When(Q(outcome__in=_STICKY), then=F("outcome")), default=Value(outcome))
+        changes["outcome"] = unless_people_were_called(outcome)
     if reply.confidence is not None:
         changes["lowest_confidence"] = Least(F("lowest_confidence"), Value(reply.confidence))
     if reply.error_code:

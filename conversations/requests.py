@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from halo.errors import InvalidRequest
 
@@ -56,10 +57,18 @@ def hash_of(body: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
 def read_image(value: str) -> SentImage:
     """An `https:` URL or a `data:` URL that holds a PNG, JPEG, GIF or WebP by its bytes; else InvalidRequest."""
     if value[:8].lower() == "https://":
-        if len(value) > 4000 or any(sign.isspace() or not sign.isprintable() for sign in value):
+        if len(value) > 4000 or any(sign.isspace() or not sign.isprintable() for sign in value) or not _has_host(value):
             raise InvalidRequest("An image's URL is not valid.", field="images")
         return SentImage(url=value)
     head, comma, payload = value.partition(",")

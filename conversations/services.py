@@ -14,10 +14,11 @@ from django.db.models.functions import Now
 from agents import catalog, routing
 from agents.catalog import AgentCard
 from agents.models import AgentVersion
-from conversations import bell, idempotency, tickets, turns
+from conversations import bell, idempotency, tape, tickets, turns
 from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Turn
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
+from halo.db import release_connection
 from halo.ids import uuid7
 from orgs import throttling
 from orgs.models import Organization
@@ -84,7 +85,8 @@ def accept(
         # Replays and joins count against the key's limit only.
         throttling.take([for_key])
         return Accepted(known, fresh=False)
-    _take_limits(arrival, for_key, address=address)
+    release_connection()
+    _take_limits(arrival, for_key, address=address, reopening=known is not None)
     # A session that cannot be continued is found out inside the transaction; its limit is network, so outside.
     may_start = not request.session_id
     try:
@@ -116,16 +118,18 @@ def _is_failed(org: Organization, turn_id: uuid.UUID) -> bool:
     return Turn.objects.for_org(org).filter(pk=turn_id, status=Turn.Status.FAILED).exists()
 
 
-def _take_limits(arrival: _Arrival, for_key: throttling.Bucket | None, *, address: str) -> None:
+def _take_limits(arrival: _Arrival, for_key: throttling.Bucket | None, *, address: str, reopening: bool) -> None:
     org, request = arrival.org, arrival.request
     visitor = f"user:{arrival.identity.user_id}" if arrival.identity.user_id else f"address:{address}"
-    starting = not request.session_id
+    starting = not request.session_id and not reopening
     throttling.take(
         [
             for_key,
             throttling.bucket("visitor", idempotency.hashed(f"{org.pk}:{visitor}")),
             throttling.bucket("new", f"{org.pk}:{address}") if starting else None,
-            None if starting else throttling.bucket("session", idempotency.hashed(f"{org.pk}:{request.session_id}")),
+            None
+            if not request.session_id
+            else throttling.bucket("session", idempotency.hashed(f"{org.pk}:{request.session_id}")),
         ]
     )
 
@@ -143,6 +147,9 @@ def _accept(arrival: _Arrival, known: uuid.UUID | None, *, may_start: bool) -> A
     if queued:
         bell.ring(turn_id)
     else:
+        if known is not None:
+            # Others may be waiting for the turn that has just gone to a teammate.
+            tape.append(turn_id, attempt=0, kind="done")
         bell.ring_outbox()
     return Accepted(turn_id, fresh=queued)
 

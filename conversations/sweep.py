@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from conversations import bell, ending, turns
+from conversations import bell, ending, in_hand, turns
 
 log = structlog.get_logger(__name__)
+
+
+def free_orphans(process_id: int) -> None:
+    """What this process has claimed without knowing goes back to the queue."""
+    for turn_id in turns.requeue_orphans(process_id, in_hand=in_hand.turn_ids()):
+        log.warning("orphan_freed", turn_id=str(turn_id))
+        bell.ring(turn_id)
 
 
 def run(*, may_free: bool) -> None:

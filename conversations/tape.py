@@ -10,8 +10,6 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from halo import wire
 
 LIFETIME_SECONDS = 600
@@ -43,7 +41,7 @@ def append(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] 
             )
             pipe.expire(key, LIFETIME_SECONDS)
             pipe.execute()
-    except (wire.WireAway, redis.exceptions.ResponseError):
+    except wire.WireAway:
         return False
     return True
 

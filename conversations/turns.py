@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
@@ -53,6 +53,16 @@ UPDATE conversations_turn SET rung_at = now(), rings = rings + 1
                ORDER BY t.accepted_at LIMIT 200 FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
+
+
+_ORPHANS = """
+UPDATE conversations_turn SET status = 'queued', claimed_by = NULL, claimed_epoch = NULL, rung_at = now()
+ WHERE status = 'running' AND claimed_by = %(process)s AND claimed_at < now() - interval '5 seconds'
+   AND NOT id = ANY(%(in_hand)s::uuid[])
+RETURNING id
+"""
+
+_STICKY = (Conversation.Outcome.ESCALATED, Conversation.Outcome.ROUTED, Conversation.Outcome.HUMAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,9 @@ def close_unanswered(
         if not ended:
             return None
         Message.objects.filter(turn_id=turn_id, part=Message.Part.MESSAGE).update(unanswered=True)
-        Conversation.objects.filter(pk=conversation.pk).update(has_error=True, outcome=Conversation.Outcome.FAILED)
+        Conversation.objects.filter(pk=conversation.pk).update(
+            has_error=True, outcome=unless_people_were_called(Conversation.Outcome.FAILED)
+        )
     return conversation_id
 
 
@@ -142,7 +154,7 @@ def reopen(turn_id: uuid.UUID, *, conversation: Conversation) -> bool:
         claimed_by=None,
         claimed_epoch=None,
         finished_at=None,
-        attempt=0,
+        # `attempt` goes on counting: a claim of before must never look like one of after.
         lost=0,
         rung_at=Now(),
         rings=0,
@@ -154,6 +166,21 @@ def reopen(turn_id: uuid.UUID, *, conversation: Conversation) -> bool:
             conversation=conversation, seq=conversation.seq, unanswered=False
         )
     return bool(won)
+
+
+def unless_people_were_called(outcome: Conversation.Outcome) -> Case:
+    """`outcome` for a conversation's summary, but neither an answer nor a failure undoes that people were called in."""
+    return Case(When(outcome__in=_STICKY, then=F("outcome")), default=Value(outcome))
+
+
+def requeue_orphans(process_id: int, *, in_hand: list[uuid.UUID]) -> list[uuid.UUID]:
+    """Frees turns that this living process claimed without learning of it, as when the database restarts in between.
+
+    Their lock is held, so no sweep would ever call them lost. Costs the turn nothing.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_ORPHANS, {"process": process_id, "in_hand": in_hand})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def next_queued(conversation_id: uuid.UUID) -> uuid.UUID | None:

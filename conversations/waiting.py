@@ -26,7 +26,6 @@ PREDECESSOR_TIME = dt.timedelta(seconds=PREDECESSOR_SECONDS)
 POLL_SECONDS = 0.2
 # So many turns a process answers itself while Redis is away; a thread more would be one less to wait with.
 HANDS = 32
-CITATION_KEYS = ("n", "article_id", "title", "url", "quote")
 
 _hands = threading.BoundedSemaphore(HANDS)
 
@@ -147,8 +146,7 @@ def _response(row: Turn) -> dict[str, Any]:
         "agent_id": stored["agent_id"],
         "actions": stored["actions"],
         "confidence": stored["confidence"],
-        # PostgreSQL keeps the keys of JSON in an order of its own.
-        "citations": [{key: citation[key] for key in CITATION_KEYS} for citation in stored["citations"]],
+        "citations": stored["citations"],
         "message_id": stored["message_id"],
         "turn_id": str(row.pk),
     }

@@ -179,6 +179,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "max_connections": 1000,
+    # kombu would connect again and again by itself, which `retry=False` does not reach.
+    "max_retries": 0,
     # A frozen Redis would otherwise block `.delay()` for ever.
     "socket_timeout": 0.5,
     "socket_connect_timeout": 0.5,

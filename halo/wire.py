@@ -48,8 +48,6 @@ def calling(*, blocking: bool = False) -> Iterator[redis.Redis]:
         raise WireAway
     try:
         yield _client("blocking" if blocking else "short")
-    except redis.exceptions.ResponseError:
-        raise
     except (redis.exceptions.RedisError, OSError) as error:
         mark_away()
         raise WireAway from error

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from halo.db import release_connection
 from halo.errors import InvalidKey
 from orgs.models import Organization, WidgetKey
 
@@ -44,4 +45,6 @@ def access_of(request: HttpRequest) -> Access:
     origin = request.META.get("HTTP_ORIGIN")
     if key.origins and origin is not None and origin.lower() not in key.origins:
         raise InvalidKey
+    # The body may take its client seconds to send, and a connection is for those who use it.
+    release_connection()
     return Access(org=key.org, key_id=key.pk)

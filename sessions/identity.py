@@ -34,7 +34,9 @@ class Identity:
     @property
     def scope(self) -> str:
         """What idempotency keys are scoped by; the prefix keeps a user called `anonymous` apart."""
-        return f"user:{self.user_id}" if self.user_id else ANONYMOUS
+        # SECURITY: what a verified user was answered is not replayed to one who merely gives the same name.
+        kind = "verified" if self.verified else "user"
+        return f"{kind}:{self.user_id}" if self.user_id else ANONYMOUS
 
 
 def identify(*, org: Organization, user_id: str, token: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY) -> Identity:

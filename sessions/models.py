@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from halo.fields import OrderedJSONField
 from halo.ids import uuid7
 from orgs.tenancy import TenantModel
 
@@ -68,8 +69,8 @@ class Company(TenantModel, Relationship):
     industry = models.CharField(max_length=255, blank=True, default="")
     plan = models.CharField(max_length=255, blank=True, default="")
     employee_count = models.BigIntegerField(null=True, blank=True)
-    custom_fields = models.JSONField(default=dict, blank=True)
-    context = models.JSONField(default=dict, blank=True)
+    custom_fields = OrderedJSONField(default=dict, blank=True)
+    context = OrderedJSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -90,8 +91,8 @@ class EndUser(TenantModel, Relationship):
     email = models.CharField("e-mail", max_length=320, blank=True, default="")
     email_verified = models.BooleanField(default=False)
     company = models.ForeignKey(Company, null=True, blank=True, on_delete=models.SET_NULL, related_name="users")
-    custom_fields = models.JSONField(default=dict, blank=True)
-    context = models.JSONField(default=dict, blank=True)
+    custom_fields = OrderedJSONField(default=dict, blank=True)
+    context = OrderedJSONField(default=dict, blank=True)
     first_seen = models.DateTimeField(default=timezone.now, editable=False)
     last_seen = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -132,8 +132,9 @@ def _end_user(org: Organization, identity: Identity, *, now: dt.datetime) -> End
 def _company(org: Organization, *, identity: Identity, end_user: EndUser | None, company_id: str) -> Company | None:
     """The company whose data this turn may see."""
     claimed = identity.claims.get("company_id")
-    if identity.verified and end_user is not None and isinstance(claimed, (str, int)) and not isinstance(claimed, bool):
-        claimed = str(claimed)[:255]
+    named = isinstance(claimed, (str, int)) and not isinstance(claimed, bool)
+    claimed = str(claimed).strip()[:255] if named else ""
+    if identity.verified and end_user is not None and claimed:
         if end_user.company is None or end_user.company.external_id != claimed:
             company, _ = Company.objects.for_org(org).get_or_create(org=org, external_id=claimed)
             end_user.company = company

@@ -48,7 +48,8 @@ def _item(item: Any) -> str:
 def _integration(service: str, state: Any) -> str:
     name = humanised(service)
     if not isinstance(state, dict):
-        connected, status, error = (state, None, None) if isinstance(state, bool) else (True, state, None)
+        known = state not in (None, "")
+        connected, status, error = (state, None, None) if isinstance(state, bool) else (known, state, None)
     else:
         status, error = state.get("status"), state.get("error")
         connected = state.get("connected", status not in (None, "", "disconnected", "not_connected"))

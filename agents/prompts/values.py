@@ -8,7 +8,8 @@ from typing import Any
 
 # Whatever ends a line for anyone: C0 and C1 controls, and the two Unicode separators.
 _BREAKS_OUT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_FENCES = re.compile(r"<(?=\s*/?\s*(?:data|passage)\b)", re.IGNORECASE)
+# Never two neighbours that could share the same spaces: a visitor would make the search quadratic.
+_FENCES = re.compile(r"<(?=\s*(?:/\s*)?(?:data|passage)\b)", re.IGNORECASE)
 
 
 def one_line(value: Any) -> str:

@@ -98,7 +98,8 @@ class ConversationAdmin(StaffAdmin):
         if not term:
             return queryset, False
         if wanted := _uuid(term):
-            return queryset.filter(Q(pk=wanted) | Q(session__end_user=wanted) | Q(turns=wanted)), True
+            of_turn = Turn.objects.filter(pk=wanted).values("conversation")
+            return queryset.filter(Q(pk=wanted) | Q(session__end_user=wanted) | Q(pk__in=of_turn)), False
         user = acting(request)
         ids = None if user.is_superuser else org_ids(user, self.read)
         return queryset.filter(pk__in=_matching(term, ids)), False

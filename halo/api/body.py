@@ -32,11 +32,13 @@ class UnsupportedMediaType(HaloError):
         super().__init__("unsupported_media_type", "Send the body as application/json in UTF-8, not encoded.")
 
 
-def check_length(request: HttpRequest) -> None:
-    """Refuses a body whose announced length is over the limit before a byte of it is read."""
+def announced_length(request: HttpRequest) -> int:
+    """`Content-Length`, 0 where there is none; over the limit is TooLarge before a byte is read."""
     announced = request.META.get("CONTENT_LENGTH") or "0"
-    if announced.isdecimal() and int(announced) > MAX_BYTES:
+    length = int(announced) if announced.isascii() and announced.isdecimal() else 0
+    if length > MAX_BYTES:
         raise TooLarge
+    return length
 
 
 def check_media_type(content_type: str, content_encoding: str) -> None:
@@ -58,8 +60,8 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-def read(stream: Readable) -> bytes:
-    """All bytes of `stream`; over the size limit is TooLarge, late or cut short is InvalidRequest."""
+def read(stream: Readable, *, announced: int) -> bytes:
+    """All bytes of `stream`; over the size limit is TooLarge, late or less than announced is InvalidRequest."""
     ends_at = time.monotonic() + SECONDS
     chunks: list[bytes] = []
     size = 0
@@ -71,7 +73,11 @@ def read(stream: Readable) -> bytes:
             if time.monotonic() > ends_at:
                 raise InvalidRequest("The body did not arrive in time.")
             chunks.append(chunk)
-    except OSError:
-        # The server gave the socket up: a client that dripped, or hung up in mid-body.
+    except HaloError:
+        raise
+    except Exception:
+        # The server's stream raises its own: a client that dripped, hung up in mid-body, or broke its chunks.
         raise InvalidRequest("The body did not arrive whole.") from None
+    if size < announced:
+        raise InvalidRequest("The body did not arrive whole.")
     return b"".join(chunks)

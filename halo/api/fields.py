@@ -88,7 +88,7 @@ class StrictObject(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("type")
-        if len(json.dumps(data, ensure_ascii=False)) > self.max_length:
+        if len(json.dumps(data, ensure_ascii=False, separators=(",", ":"))) > self.max_length:
             self.fail("long", limit=f"{self.max_length:,}")
         return strict_json.storable_tree(data)
 

@@ -1,4 +1,4 @@
-"""The outermost layer: request ids everywhere; under `/api/` and `/health/` every failure is JSON; CORS on the SDK."""
+"""The outermost layer: request ids everywhere; outside the staff's pages every failure is JSON; CORS on the SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from halo.api.exceptions import bare_response
 from halo.ids import uuid7
 
 SDK_PREFIX = "/api/sdk/"
-JSON_PREFIXES = ("/api/", "/health/")
+# Where people read what went wrong; everywhere else programs do.
+STAFF_PREFIX = "/admin/"
 ALLOW_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Session-Id, X-User-Token"
 EXPOSE_HEADERS = "X-Session-Id, X-Agent-Id, X-Turn-Id, X-Request-Id, Retry-After"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
@@ -34,7 +35,12 @@ class ApiBoundary:
         request.halo_request_id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        sdk = request.path_info.startswith(SDK_PREFIX)
+        # A base URL that ends in a slash makes two of them; the answer is a 404, but one that the client can read.
+        path = "/" + request.path_info.lstrip("/")
+        sdk = path.startswith(SDK_PREFIX)
+        if sdk:
+            # No cookies here: whatever middleware would read or set them finds none.
+            request.META.pop("HTTP_COOKIE", None)
         response: HttpResponseBase
         if sdk and request.method == "OPTIONS":
             response = HttpResponse(status=204)
@@ -45,12 +51,15 @@ class ApiBoundary:
             response = self.get_response(request)
             if (
                 response.status_code >= 400
-                and request.path_info.startswith(JSON_PREFIXES)
+                and not path.startswith(STAFF_PREFIX)
                 and not response.get("Content-Type", "").startswith("application/json")
             ):
                 response = bare_response(response.status_code, request_id=request_id)
         response["X-Request-Id"] = request_id
         if sdk:
+            response.cookies.clear()
+            if "Cookie" in response.get("Vary", ""):
+                del response["Vary"]
             response["Access-Control-Allow-Origin"] = "*"
             response["Access-Control-Expose-Headers"] = EXPOSE_HEADERS
         return response

@@ -32,8 +32,12 @@ class StrictJSONParser(BaseParser):
 
 
 def _read(request: HttpRequest) -> dict[str, Any]:
-    body.check_length(request)
+    announced = body.announced_length(request)
     body.check_media_type(request.META.get("CONTENT_TYPE", ""), request.META.get("HTTP_CONTENT_ENCODING", ""))
     # Django reads as much as Content-Length says, which is nothing for a chunked body that the server has unwrapped.
-    chunked = request.META.get("wsgi.input_terminated") and "HTTP_TRANSFER_ENCODING" in request.META
-    return strict_json.parse_object(body.read(request.META["wsgi.input"] if chunked else request))
+    transfer = request.META.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+    if transfer not in ("", "chunked"):
+        raise body.UnsupportedMediaType
+    chunked = transfer and request.META.get("wsgi.input_terminated")
+    stream = request.META["wsgi.input"] if chunked else request
+    return strict_json.parse_object(body.read(stream, announced=announced))

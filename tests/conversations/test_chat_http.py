@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from conversations.models import Turn
+from halo.api import body
+from halo.errors import InvalidRequest
 from tests.conversations.conftest import Visitor
 from tests.conversations.refusals import assert_nothing_stored, assert_refused
 
@@ -159,8 +161,49 @@ def test_a_sane_request_id_is_returned_and_another_is_replaced(visitor: Visitor)
 
 def test_no_cookie_is_set_and_none_is_read(visitor: Visitor) -> None:
     visitor.client.cookies["sessionid"] = "whatever"
+    visitor.client.cookies["csrftoken"] = "whatever"
 
     response = visitor.say()
 
     assert response.status_code == 200 and not response.cookies
     assert "Cookie" not in response.get("Vary", "")
+
+
+def test_errors_of_addresses_that_are_nearly_right_are_json_too(guest: Visitor) -> None:
+    for path in ("//api/sdk/chat", "/api//sdk/chat", "/API/SDK/CHAT", "/zzz", "/health/live/"):
+        # As the server hands it over: the test client would take two slashes for a host.
+        response = guest.client.generic("POST", "/", b"{}", content_type="application/json", PATH_INFO=path)
+        assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
+        assert ("Access-Control-Allow-Origin" in response) is (path == "//api/sdk/chat")
+    assert guest.client.post("/health/live").status_code == 405
+
+
+def test_a_body_shorter_than_announced_is_refused(guest: Visitor) -> None:
+    response = guest.post(b'{"message": "half"}', **{"Content-Length": "100"})
+
+    assert_refused(response, 400, "invalid_request")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, chunked", "identity"])
+def test_a_transfer_encoding_other_than_chunked_is_refused(guest: Visitor, encoding: str) -> None:
+    response = guest.post(b'{"message": "hi"}', **{"Transfer-Encoding": encoding})
+
+    assert_refused(response, 415, "unsupported_media_type")
+
+
+def test_a_body_whose_stream_breaks_is_a_400() -> None:
+    class Broken:
+        def read(self, size: int = -1, /) -> bytes:
+            raise RuntimeError("invalid chunk size")
+
+    with pytest.raises(InvalidRequest):
+        body.read(Broken(), announced=0)
+
+
+def test_no_connection_is_held_while_a_body_is_on_its_way(guest: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[bool] = []
+    monkeypatch.setattr("orgs.authentication.release_connection", lambda: released.append(True))
+
+    guest.post(b"{")
+
+    assert released

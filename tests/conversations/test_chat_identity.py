@@ -15,9 +15,10 @@ import jwt
 import pytest
 from django.utils import timezone
 
+from agents.models import RoutingRule
 from conversations.models import Conversation, Message, Turn
 from halo.errors import IdentityFailed
-from orgs.models import IdentitySecret, Organization
+from orgs.models import IdentitySecret, Organization, Team
 from orgs.services import rotate_identity_secret
 from sessions import identity
 from sessions.models import ChatSession, Company, EndUser
@@ -323,3 +324,44 @@ def test_tickets_of_before_are_shown_to_the_model_for_verified_users_only(
     assert "Refund order 77" in prompt_of()
     visitor.told("Any news?", user_id="u1")
     assert "Refund order 77" not in prompt_of()
+
+
+def test_a_blank_company_claim_links_nobody(visitor: Visitor, verifying: Organization, token: Sign) -> None:
+    company_and_user(verifying)
+    for blank in ("", "  ", None, True, [], {}):
+        visitor.told(user_id="linked", user_token=token("linked", company_id=blank))
+
+    assert EndUser.objects.get(external_id="linked").company.external_id == "c1"  # type: ignore[union-attr]
+    assert Company.objects.count() == 1
+
+
+def test_a_claim_of_any_size_is_no_error(visitor: Visitor, verifying: Organization, token: Sign, cast: Cast) -> None:
+    team = Team.objects.create(org=verifying, name="Sales")
+    RoutingRule.objects.create(
+        org=verifying,
+        agent=cast.acme.agent,
+        name="Big",
+        team=team,
+        conditions=[{"source": "user", "key": "seats", "op": "gt", "value": 5}],
+    )
+
+    assert visitor.say(user_id="u1", user_token=token(seats=10**400)).status_code == 200
+
+
+def test_traits_and_context_reach_the_model_in_the_order_in_which_they_were_sent(
+    visitor: Visitor, prompt_of: Prompt
+) -> None:
+    services = {name: {"connected": True, "status": "active"} for name in ("facebook_ads", "google_ads", "hub", "zed")}
+    visitor.told(
+        custom_fields={"zeta": 1, "alpha_long": 2, "b": 3},
+        context={
+            "second_entry": {"label": "First", "type": "integration", "value": services},
+            "a": {"label": "Last", "value": {"zz": 1, "a": 2}},
+        },
+    )
+
+    assert "Zeta: 1\nAlpha long: 2\nB: 3" in prompt_of()
+    assert (
+        "[First] (integration)\n- Facebook ads: connected, active\n- Google ads: connected, active\n"
+        "- Hub: connected, active\n- Zed: connected, active\n\n[Last]\n- Zz: 1\n- A: 2" in prompt_of()
+    )

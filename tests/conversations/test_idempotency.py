@@ -193,3 +193,16 @@ def test_only_hashes_of_keys_are_stored(visitor: Visitor) -> None:
     visitor.told(headers=KEY, user_id="u1")
     row = IdempotencyKey.objects.get()
     assert KEY["Idempotency-Key"] not in (row.key_hash, row.scope) and "u1" not in row.scope
+
+
+def test_what_a_verified_user_was_answered_is_not_replayed_or_finished_without_the_token(
+    visitor: Visitor, acme: Organization, token: Sign, model: FakeModel
+) -> None:
+    answered = visitor.told("one", user_id="u1", user_token=token(), headers=KEY)
+    assert visitor.told("one", user_id="u1", headers=KEY)["session_id"] != answered["session_id"]
+
+    other = {"Idempotency-Key": "j" * 16}
+    model.reply(status=400)
+    visitor.say("two", user_id="u1", user_token=token(plan="secret"), headers=other)
+    visitor.told("two", user_id="u1", headers=other)
+    assert "has not proved who they are" in str(model.requests[-1].messages[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from agents.models import Agent
 from agents.services import publish
+from conversations import ending
 from conversations.models import Conversation, Message, OutboxItem, Ticket, ToolCall, Turn
 from orgs.models import Organization
 from tests.cast import Cast
@@ -205,3 +207,63 @@ def test_nothing_is_sent_for_an_untrusted_private_model_address(
     assert visitor.say().status_code == 503
     assert not model.requests
     assert not OutboxItem.objects.exists()
+
+
+def test_a_model_that_calls_tools_even_when_none_are_left_is_a_503_and_never_an_empty_text(
+    visitor: Visitor, model: FakeModel
+) -> None:
+    model.reply("", tool_calls=[("search_knowledge", {"query": "x"})], times=9)
+
+    assert visitor.say().status_code == 503
+
+
+def test_a_retry_after_a_tool_round_goes_on_from_there(visitor: Visitor, model: FakeModel) -> None:
+    key = {"Idempotency-Key": "k" * 16}
+    model.reply("", tool_calls=[("search_knowledge", {"query": "x"})]).reply(status=400)
+    assert visitor.say(headers=key).status_code == 503
+    model.reply("", tool_calls=[("search_knowledge", {"query": "y"})]).reply("found it")
+
+    assert visitor.told(headers=key)["text"] == "found it"
+    assert list(ToolCall.objects.order_by("step").values_list("step", "round")) == [(0, 0), (1, 1)]
+
+
+def test_a_reply_to_a_turn_that_was_closed_and_reopened_is_dropped(
+    visitor: Visitor, model: FakeModel, cast: Cast
+) -> None:
+    key = {"Idempotency-Key": "k" * 16}
+    change_agent(cast, deadline_seconds=3)
+    model.reply("late", delay=2)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(visitor.say, headers=key)
+        while not model.requests:
+            time.sleep(0.02)
+        ending.close(Turn.objects.get().pk, code="model_timeout")
+        assert first.result(timeout=10).status_code == 504
+    model.reply("in time", delay=2.5)
+
+    assert visitor.told(headers=key)["text"] == "in time"
+
+
+def test_tokens_of_all_rounds_are_counted(visitor: Visitor, model: FakeModel) -> None:
+    visitor.told()
+    one = Turn.objects.get().prompt_tokens
+    model.reply("", tool_calls=[("search_knowledge", {"query": "x"})]).reply("done")
+    visitor.told()
+
+    assert Turn.objects.order_by("accepted_at").last().prompt_tokens > one  # type: ignore[union-attr]
+
+
+def test_a_failure_does_not_undo_that_people_were_called(visitor: Visitor, model: FakeModel) -> None:
+    model.reply("", tool_calls=[("escalate", {"reason": "x"})]).reply("told them")
+    session = visitor.told()["session_id"]
+    model.reply(status=400)
+    visitor.say(session_id=session)
+
+    conversation = Conversation.objects.get()
+    assert (conversation.outcome, conversation.has_error) == ("escalated", True)
+
+
+def test_a_prompt_full_of_spaces_costs_no_time(visitor: Visitor) -> None:
+    began = time.monotonic()
+    visitor.told(context={"a": {"label": "x", "value": "<" + " " * 49_000 + "x"}})
+    assert time.monotonic() - began < 5

@@ -214,6 +214,36 @@ def test_the_database_itself_allows_one_running_turn_a_conversation(conversation
         Turn.objects.filter(pk=second.pk).update(status="running", claimed_by=ME, claimed_epoch=0)
 
 
+def test_a_claim_of_before_a_reopening_never_holds_after_it(conversation: Conversation) -> None:
+    turn = queue(conversation)
+    stale = turns.claim(turn.pk, process_id=ME)
+    turns.close_unanswered(turn.pk, code="model_timeout")
+    conversation.seq += 1
+    assert turns.reopen(turn.pk, conversation=conversation)
+    held = turns.claim(turn.pk, process_id=ME)
+    assert held is not None and stale is not None and held.attempt > stale.attempt
+
+    turn.refresh_from_db()
+    with pytest.raises(Overtaken), transaction.atomic():
+        recording.settle(turn, answered(turn), held=stale)
+    assert not turns.give_back(stale)
+    recording.settle(turn, answered(turn), held=held)
+
+
+def test_a_turn_that_was_claimed_without_anybody_learning_of_it_goes_back_to_the_queue(
+    conversation: Conversation,
+) -> None:
+    turn = queue(conversation)
+    turns.claim(turn.pk, process_id=ME)
+    assert turns.requeue_orphans(ME, in_hand=[]) == [], "the claim is younger than its news may be"
+    Turn.objects.update(claimed_at=TransactionNow() - dt.timedelta(seconds=6))
+
+    assert turns.requeue_orphans(OTHER, in_hand=[]) == []
+    assert turns.requeue_orphans(ME, in_hand=[turn.pk]) == []
+    assert turns.requeue_orphans(ME, in_hand=[]) == [turn.pk]
+    assert (status(turn), turn.lost) == ("queued", 0)
+
+
 def test_leaving_with_nothing_in_hand_is_immediate(conversation: Conversation) -> None:
     assert leaving.leave(grace_seconds=0) == 0
     assert processes._process is None or processes._process.stopping.is_set()

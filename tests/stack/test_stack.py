@@ -9,9 +9,17 @@ import uuid
 
 import pytest
 
+from halo import wire
 from tests.stack.conftest import Stack, until
 
 pytestmark = pytest.mark.xdist_group("stack")
+
+
+def workers_answer(stack: Stack) -> None:
+    """Waits until no web process believes any more that Redis is away, and would answer by itself."""
+    until(stack.worker_answers, seconds=30, what="workers answer")
+    time.sleep(wire.AWAY_SECONDS + 0.2)
+    stack.model.reset()
 
 
 def test_a_message_goes_from_web_over_redis_to_a_worker_and_back(stack: Stack) -> None:
@@ -27,6 +35,7 @@ def test_a_message_goes_from_web_over_redis_to_a_worker_and_back(stack: Stack) -
 
 
 def test_a_turn_whose_worker_is_killed_is_answered_once_by_the_next_worker(stack: Stack) -> None:
+    workers_answer(stack)
     stack.model.reply("too late", delay=20)
     stack.model.reply("from the second worker")
     waiting = stack.in_background("Are you there?")
@@ -87,7 +96,7 @@ def test_while_redis_is_frozen_messages_are_still_answered(stack: Stack) -> None
         os.kill(pid, signal.SIGCONT)
 
     assert frozen.status == 200
-    until(stack.answers, seconds=10, what="all is well again")
+    until(stack.worker_answers, seconds=10, what="workers answer again")
 
 
 def test_a_killed_redis_costs_no_accepted_turn(stack: Stack) -> None:
@@ -98,7 +107,7 @@ def test_a_killed_redis_costs_no_accepted_turn(stack: Stack) -> None:
     stack.kill("valkey")
 
     assert waiting.answer().body["text"] == "still here"
-    until(stack.answers, seconds=10, what="all is well again")
+    until(stack.worker_answers, seconds=15, what="workers answer again")
 
 
 def test_a_restart_of_postgresql_costs_no_accepted_turn(stack: Stack) -> None:
@@ -140,6 +149,7 @@ def test_the_same_request_sent_often_at_once_is_one_turn_and_one_answer(stack: S
 
 
 def test_a_deploy_returns_turns_that_take_longer_to_the_queue_at_no_cost(stack: Stack) -> None:
+    workers_answer(stack)
     stack.model.reply("too slow for a deploy", delay=25)
     stack.model.reply("from the new worker")
     waiting = stack.in_background("Deploying?")
