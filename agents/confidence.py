@@ -1,19 +1,53 @@
-"""How likely an answer is right and grounded, from what can be seen of it. No model call, well under 20 ms."""
+"""How likely an answer is right and grounded, from what can be seen of it. No model call, a few milliseconds.
+
+The coefficients are in confidence.json, which `manage.py fit_confidence` writes.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 from agents.llm.base import Excerpt
 
-_HEAD = json.loads(resources.files("agents").joinpath("confidence.json").read_text(encoding="utf-8"))
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A logistic function of named inputs; each counts from 0 to its cap, 1 where none is named."""
+
+    intercept: float
+    weights: Mapping[str, float]
+    caps: Mapping[str, float] = field(default_factory=dict)
+
+    def probability(self, values: Mapping[str, Any]) -> float:
+        """In [0, 1], to four places; an input that is missing counts as 0, one that no weight names not at all."""
+        terms = (weight * self.clipped(name, values) for name, weight in self.weights.items())
+        return round(1 / (1 + math.exp(-(self.intercept + sum(terms)))), 4)
+
+    def clipped(self, name: str, values: Mapping[str, Any]) -> float:
+        return max(0.0, min(float(values.get(name, 0.0)), self.caps.get(name, 1.0)))
+
+
+def _head(written: dict[str, Any]) -> Head:
+    return Head(written["intercept"], written["weights"], written["caps"])
+
+
+_FILE = json.loads(resources.files("agents").joinpath("confidence.json").read_text(encoding="utf-8"))
+CONFIDENCE, ANSWERABILITY = _head(_FILE["confidence"]), _head(_FILE["answerability"])
+
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_FACT = re.compile(r"\d[\d.,:/-]*\d|\d")
+_TOKEN = re.compile(r"[^\W_]+")
+_NUMBER = re.compile(r"\d[\d.,:/-]*\d|\d")
+# A word with a capital that does not begin a sentence.
+_NAME = re.compile(r"(?<=[a-z,;:'’] )[A-Z][\w-]+")
+# What is the answer's form and not a statement: numbers of citations, and of the items of a list.
+_FORM = re.compile(r"\[\d{1,3}\]|^[ \t]*\d{1,2}[.)][ \t]", re.MULTILINE)
 _HEDGES = re.compile(
     r"\b(?:i(?:'m| am) (?:not sure|sorry|unable|afraid)|i (?:do not|don't|cannot|can't) (?:know|have|find|answer|help)"
     r"|(?:no|not enough|insufficient) information|not (?:mentioned|specified|provided|covered)|it is unclear"
@@ -32,11 +66,30 @@ _COMMON = frozenset(
 )
 
 
+def coverage(*, question: str, excerpts: Sequence[Excerpt]) -> dict[str, float]:
+    """What the search says about the question before anybody answers it; `answerability` is the sum of it.
+
+    `lead`: how far the best passage stands out from the next ones; a question that many passages fit equally well
+    fits none, or does not say which it means. `question_support`: the share of its words that the passages know.
+    """
+    scores = sorted((excerpt.score for excerpt in excerpts), reverse=True)
+    words = _words(question)
+    values = {
+        "best_similarity": round(scores[0], 4) if scores else 0.0,
+        "mean_similarity": round(sum(scores[:5]) / len(scores[:5]), 4) if scores else 0.0,
+        "similarity_gap": round(scores[0] - scores[1], 4) if len(scores) > 1 else 0.0,
+        "lead": round(max((excerpt.lead for excerpt in excerpts), default=0.0), 4),
+        "question_support": _share(words, _words(_known(excerpts))),
+    }
+    return {**values, "answerability": ANSWERABILITY.probability(values)}
+
+
 def inputs(
     *,
     question: str,
     answer: str,
     excerpts: Sequence[Excerpt],
+    history: Sequence[str] = (),
     cited: int,
     unsupported: int,
     tool_calls: int,
@@ -44,17 +97,23 @@ def inputs(
     escalated: bool,
     repeated: bool,
 ) -> dict[str, float]:
-    """Everything the head looks at, by name; recorded on the turn. Shares and similarities are 0 to 1."""
-    scores = sorted((excerpt.score for excerpt in excerpts), reverse=True)
-    known = " ".join(f"{excerpt.title} {excerpt.text}" for excerpt in excerpts)
-    known_words, known_facts = _words(known), set(_FACT.findall(known))
-    words, facts = _words(answer), set(_FACT.findall(answer))
+    """Everything the head looks at, by name; recorded on the turn. Shares and similarities are 0 to 1.
+
+    `history`: what was said before the question; an answer may repeat it without having made it up.
+    """
+    answer = _FORM.sub(" ", answer)
+    known = _known(excerpts)
+    tokens, known_tokens = _tokens(answer), _tokens(known)
+    words, known_words = _words(answer), _words(known)
+    said = _words(" ".join([*history, question]))
+    unknown_names = {name.lower() for name in _NAME.findall(answer)} - set(known_tokens)
+    unknown_numbers = set(_NUMBER.findall(answer)) - set(_NUMBER.findall(known))
     return {
-        "best_similarity": round(scores[0], 4) if scores else 0.0,
-        "mean_similarity": round(sum(scores[:5]) / len(scores[:5]), 4) if scores else 0.0,
-        "similarity_gap": round(scores[0] - scores[1], 4) if len(scores) > 1 else 0.0,
-        "word_support": round(len(words & known_words) / len(words), 4) if words else 0.0,
-        "fact_support": round(len(facts & known_facts) / len(facts), 4) if facts else 1.0,
+        **coverage(question=question, excerpts=excerpts),
+        "word_support": _share(words, known_words),
+        "pair_support": _share(set(pairwise(tokens)), set(pairwise(known_tokens))),
+        "invention": round(len(words - known_words - said) / len(words), 4) if words else 0.0,
+        "unknown_facts": float(len(unknown_numbers) + len(unknown_names)),
         "citations": float(cited),
         "unsupported_citations": float(unsupported),
         "tool_calls": float(tool_calls),
@@ -66,19 +125,35 @@ def inputs(
     }
 
 
-def estimate(values: dict[str, Any]) -> float:
+def estimate(values: Mapping[str, Any]) -> float:
     """The probability in [0, 1], rounded to four places, that an answer with these inputs is right."""
-    caps = _HEAD["caps"]
-    terms = (
-        weight * min(float(values.get(name, 0.0)), caps.get(name, 1.0)) for name, weight in _HEAD["weights"].items()
-    )
-    return round(1 / (1 + math.exp(-(_HEAD["intercept"] + sum(terms)))), 4)
+    return CONFIDENCE.probability(values)
 
 
 def head_version() -> str:
     """Which head estimated; recorded with the inputs."""
-    return str(_HEAD["version"])
+    return str(_FILE["version"])
+
+
+def _known(excerpts: Sequence[Excerpt]) -> str:
+    return "\n".join(f"{excerpt.title}\n{excerpt.text}" for excerpt in excerpts)
 
 
 def _words(text: str) -> set[str]:
-    return {word for word in (found.lower() for found in _WORD.findall(text)) if word not in _COMMON}
+    """The words that mean something, cut so that most forms of one word meet."""
+    return {_stem(word) for word in _WORD.findall(text.lower()) if word not in _COMMON}
+
+
+def _stem(word: str) -> str:
+    for ending in ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "s", "y", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text.lower())
+
+
+def _share(part: set[Any], known: set[Any]) -> float:
+    return round(len(part & known) / len(part), 4) if part else 0.0

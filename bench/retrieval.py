@@ -3,8 +3,9 @@
 - help centre: 698 articles, 46 tasks; the query is the whole scenario, the gold its required articles, recall@10 over
   articles (an article stands where its best passage does).
 - answerability: every passage of the file is an article; the query is the last message with its history, the gold the
-  passages of the row (ANSWERABLE and PARTIAL rows that have any), recall@5. With it the AUROC of the best similarity
-  for "can be answered" (ANSWERABLE and PARTIAL against the rest), over all rows.
+  passages of the row (ANSWERABLE and PARTIAL rows that have any), recall@5.
+
+How well the search tells what can be answered is measured by `bench/quality.py`.
 
 Works in the configured database, in organisations of its own that are rolled back.
 """
@@ -33,6 +34,7 @@ from django.db import connection, transaction
 
 from agents.knowledge.importing import Draft, import_articles, read_articles
 from agents.knowledge.search import Hit, query_text, search
+from agents.samples import ANSWERABILITY, can_be_answered, conversation, passages_of, read_rows
 from orgs.models import Organization
 from orgs.services import create_organization
 
@@ -56,7 +58,7 @@ def main() -> None:
 def help_centre(data: Path) -> dict[str, float]:
     org = _load("help centre", read_articles(data / "help_centre_articles.jsonl"))
     recalls, milliseconds = [], []
-    for task in _rows(data / "help_centre_tasks.jsonl"):
+    for task in read_rows(data / "help_centre_tasks.jsonl"):
         began = time.perf_counter()
         hits = search(org_id=org.pk, query=task["scenario"], limit=PASSAGES)
         milliseconds.append((time.perf_counter() - began) * 1000)
@@ -68,32 +70,29 @@ def help_centre(data: Path) -> dict[str, float]:
     }
 
 
-@transaction.atomic
 def answerability(data: Path) -> dict[str, float]:
-    rows = _rows(data / "answerability.jsonl")
-    pool = {passage["id"]: passage["text"] for row in rows for passage in row["passages"]}
-    # The title must say nothing that the passage does not: its first words.
-    org = _load("answerability", (Draft(key, " ".join(text.split()[:8]), text) for key, text in pool.items()))
-    recalls, milliseconds, answerable, others = [], [], [], []
+    return answerability_with_hits(data)[0]
+
+
+@transaction.atomic
+def answerability_with_hits(data: Path) -> tuple[dict[str, float], list[list[Hit]]]:
+    """The figures, and what was found for each row of the file."""
+    rows = read_rows(data / ANSWERABILITY)
+    drafts = (Draft(key, title, text) for key, (title, text) in passages_of(rows).items())
+    org = _load("answerability", drafts)
+    recalls, milliseconds, found = [], [], []
     for row in rows:
-        *history, message = (line["text"] for line in row["messages"])
         began = time.perf_counter()
-        hits = search(org_id=org.pk, query=query_text(message, history), limit=PASSAGES)
+        hits = search(org_id=org.pk, query=query_text(*conversation(row)), limit=PASSAGES)
         milliseconds.append((time.perf_counter() - began) * 1000)
-        best = max(hit.score for hit in hits)
-        if row["answerability"] in ("ANSWERABLE", "PARTIAL"):
-            answerable.append(best)
-            if row["passages"]:
-                recalls.append(_recall(hits, [passage["id"] for passage in row["passages"]], 5))
-        else:
-            others.append(best)
+        found.append(hits)
+        if can_be_answered(row) and row["passages"]:
+            recalls.append(_recall(hits, [passage["id"] for passage in row["passages"]], 5))
     transaction.set_rollback(True)
-    wins = mean((a > b) + (a == b) / 2 for a in answerable for b in others)
     return {
         "answerability: recall@5": mean(recalls),
-        "answerability: AUROC of the best similarity": wins,
         "answerability: search, ms (median, conversation)": median(milliseconds),
-    }
+    }, found
 
 
 def _load(name: str, drafts: Iterable[Any]) -> Organization:
@@ -109,11 +108,6 @@ def _load(name: str, drafts: Iterable[Any]) -> Organization:
 def _recall(hits: list[Hit], gold: list[str], count: int) -> float:
     ranked = list(dict.fromkeys(hit.external_id for hit in hits))[:count]
     return len(set(ranked) & set(gold)) / len(set(gold))
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 if __name__ == "__main__":

@@ -86,8 +86,7 @@ def _think(
     turn, briefing = reading.turn, reading.briefing
     backend = backend_for(config=reading.config, agent=turn.agent_version.agent, org=turn.org)
     began = time.monotonic()
-    said = [line.text for line in briefing.transcript or briefing.told_history]
-    progress.excerpts = performing.excerpts_for(turn.org_id, query_text(briefing.message.text, said))
+    progress.excerpts = performing.excerpts_for(turn.org_id, query_text(briefing.message.text, _said_before(reading)))
     performing.replay(reading, held, progress)
     timings = {"search_ms": _ms(began)}
     while True:
@@ -117,6 +116,7 @@ def _reply(reading: Reading, progress: Progress, thought: brain.Thought) -> Repl
         question=question,
         answer=checked.text,
         excerpts=progress.excerpts,
+        history=_said_before(reading),
         cited=len(checked.citations),
         unsupported=checked.unsupported,
         tool_calls=progress.calls,
@@ -138,6 +138,11 @@ def _reply(reading: Reading, progress: Progress, thought: brain.Thought) -> Repl
         prompt_tokens=progress.prompt_tokens,
         completion_tokens=progress.completion_tokens,
     )
+
+
+def _said_before(reading: Reading) -> list[str]:
+    """Our own transcript, or what the site told us of the conversation where we have none."""
+    return [line.text for line in reading.briefing.transcript or reading.briefing.told_history]
 
 
 def _apologise(reading: Reading, held: Claim, progress: Progress, error: ModelError) -> None:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from agents import tools
 from agents.brain import CallResult, Round, Thought
-from agents.knowledge.search import search
+from agents.knowledge.search import Hit, search
 from agents.llm.base import Excerpt
 from conversations.loading import Reading
 from conversations.models import ToolCall, Turn
@@ -40,7 +40,11 @@ class Progress:
 
 def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
     """The best passages for `query`, numbered from `first_number`."""
-    hits = search(org_id=org_id, query=query, limit=EXCERPTS)
+    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS), first_number=first_number)
+
+
+def numbered(hits: Sequence[Hit], *, first_number: int = 1) -> list[Excerpt]:
+    """Passages that were found, as they are shown to the model."""
     return [
         Excerpt(
             n=number,
@@ -49,6 +53,7 @@ def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number:
             url=hit.url,
             score=hit.score,
             article_id=hit.external_id,
+            lead=hit.lead,
         )
         for number, hit in enumerate(hits, first_number)
     ]
@@ -132,4 +137,4 @@ def _remember(row: ToolCall, progress: Progress) -> None:
 
 
 def _as_json(excerpt: Excerpt) -> dict[str, object]:
-    return {name: getattr(excerpt, name) for name in ("n", "title", "text", "url", "score", "article_id")}
+    return {name: getattr(excerpt, name) for name in ("n", "title", "text", "url", "score", "article_id", "lead")}

@@ -27,6 +27,8 @@ FIRST_PARTS, LAST_PARTS = 6, 3
 # Words of a long message that are looked up: those said most often, which it is about (looking up all of them found
 # less); of equals those with digits (codes, amounts), then the longest (rare ones).
 MAX_LEXEMES = 32
+# A passage that answers stands out from so many that come next; between 30 and 250 it hardly matters how many.
+RIVALS = 50
 # How much of each earlier line says what the conversation is about; more of it drowned the message.
 CONTEXT_WORDS = 40
 
@@ -46,24 +48,32 @@ WITH words AS (
     WHERE org_id = %(org)s
 ), spread AS (
     SELECT nullif(stddev_pop(similarity), 0) AS of_similarity, nullif(stddev_pop(rank), 0) AS of_rank FROM scored
-), best AS (
+), nearest AS (
     SELECT id, similarity,
         coalesce(similarity / of_similarity, 0) + coalesce(%(words_weight)s * rank / of_rank, 0) AS standing
     FROM scored, spread
-    ORDER BY standing DESC, id LIMIT %(limit)s
+    ORDER BY standing DESC, id LIMIT greatest(%(limit)s, %(rivals)s)
+), placed AS (
+    SELECT *, row_number() OVER (ORDER BY standing DESC, id) AS place FROM nearest
+), best AS (
+    SELECT *, similarity - avg(similarity) FILTER (WHERE place <= %(rivals)s) OVER () AS lead FROM placed
 )
 SELECT passage.id, article.id, article.external_id, article.title, passage.heading, passage.text, article.url,
-    best.similarity
+    best.similarity, best.lead
 FROM best
 JOIN agents_passage AS passage ON passage.id = best.id
 JOIN agents_article AS article ON article.id = passage.article_id
-ORDER BY best.standing DESC, best.id
+WHERE best.place <= %(limit)s
+ORDER BY best.place
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that was found; `score` is its cosine similarity to the query, best hits first by words and meaning."""
+    """A passage that was found, best first by words and meaning.
+
+    `score` is its cosine similarity to the query, `lead` how much that is above the mean of the fifty best passages.
+    """
 
     passage_id: int
     article_pk: uuid.UUID
@@ -73,6 +83,7 @@ class Hit:
     text: str
     url: str
     score: float
+    lead: float
 
 
 def query_text(message: str, history: Sequence[str] = ()) -> list[str]:
@@ -107,6 +118,7 @@ def search(
         "vector": Vector(vector).to_text(),
         "org": org_id,
         "limit": limit,
+        "rivals": RIVALS,
         "max_lexemes": MAX_LEXEMES,
         "words_weight": WORDS_WEIGHT,
     }

@@ -31,7 +31,10 @@ class ToolRequest:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A passage under the number that we gave it; `score` is a cosine similarity, 0 to 1."""
+    """A passage under the number that we gave it; `score` is a cosine similarity, 0 to 1.
+
+    `lead`: how much the score is above those of the passages that come next.
+    """
 
     n: int
     title: str
@@ -39,6 +42,7 @@ class Excerpt:
     url: str
     score: float
     article_id: str
+    lead: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

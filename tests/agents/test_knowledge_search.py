@@ -138,3 +138,11 @@ def test_a_vector_that_is_known_need_not_be_made_again(acme: Organization) -> No
     vector = query_vector(["When will my order be delivered?"])
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     assert search(org_id=acme.pk, query="order", limit=1, vector=vector)[0].external_id == "parcel"
+
+
+def test_a_hit_leads_the_passages_that_come_next_however_few_are_asked_for(acme: Organization) -> None:
+    every = search(org_id=acme.pk, query="Where is my parcel?", limit=50)
+    assert every[0].lead == pytest.approx(every[0].score - np.mean([hit.score for hit in every]))
+    assert every[0].lead > every[-1].lead
+    few = search(org_id=acme.pk, query="Where is my parcel?", limit=2)
+    assert [(hit.passage_id, hit.lead) for hit in few] == [(hit.passage_id, hit.lead) for hit in every[:2]]
