@@ -35,7 +35,7 @@ def test_while_a_teammate_has_taken_over_no_model_is_called(visitor: Visitor, ca
 def test_a_turn_that_is_overtaken_in_mid_answer_ends_as_the_teammates(
     visitor: Visitor, cast: Cast, model: FakeModel
 ) -> None:
-    model.reply("too late", delay=1.5)
+    model.reply("too late", delay=4)
 
     def say() -> Any:
         try:
@@ -49,12 +49,12 @@ def test_a_turn_that_is_overtaken_in_mid_answer_ends_as_the_teammates(
             time.sleep(0.02)
         began = time.monotonic()
         takeover.take_over(conversation=Conversation.objects.get(), by=cast.sue)
-        answer = waiting.result(timeout=10)
+        answer = waiting.result(timeout=20)
         took = time.monotonic() - began
 
-    assert took < 1.4, "whoever waits is told at once"
+    assert took < 3, "whoever waits is told at once"
     assert (answer["text"], answer["routing"]) == (cast.acme.agent.takeover_text, {"action": "human"})
-    time.sleep(1.6)
+    time.sleep(4.2 - took)
     assert not Message.objects.filter(author="agent").exists()
 
 
