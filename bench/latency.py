@@ -1,7 +1,7 @@
 """What Halo adds to a model's own time for one client at a time, and the CPU of a turn over all processes.
 
 Starts the whole product on a folder of its own in front of a fake model with a fixed delay, and prints a line per
-measure: `python bench/latency.py [--turns 200] [--delay 0.2]`. Bars: docs/performance figures are p50 40 ms, p95 80 ms.
+measure: `python bench/latency.py [--turns 200] [--delay 0.2]`. Bars: p50 40 ms, p95 80 ms.
 """
 
 from __future__ import annotations

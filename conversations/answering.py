@@ -37,8 +37,13 @@ def answer(turn_id: uuid.UUID) -> None:
     if held is None:
         release_connection()
         return
-    structlog.contextvars.bind_contextvars(turn_id=str(turn_id), attempt=held.attempt)
-    started = time.monotonic()
+    # All three fall back to what they were: a web process that answers goes on with its own request.
+    with structlog.contextvars.bound_contextvars(turn_id=str(turn_id), attempt=held.attempt, request_id=""):
+        _answer(held)
+
+
+def _answer(held: Claim) -> None:
+    turn_id, started = held.turn_id, time.monotonic()
     in_hand.took(held)
     try:
         _attempt(held, started)
@@ -54,7 +59,6 @@ def answer(turn_id: uuid.UUID) -> None:
     finally:
         in_hand.put_down(held)
         release_connection()
-        structlog.contextvars.unbind_contextvars("turn_id", "attempt")
 
 
 def _attempt(held: Claim, started: float) -> None:

@@ -19,6 +19,7 @@ from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageIm
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
 from halo.db import release_connection
+from halo.errors import Unavailable
 from halo.ids import uuid7
 from orgs import throttling
 from orgs.models import Organization
@@ -80,12 +81,13 @@ def accept(
     agent = catalog.choose(org, request.agent_id)
     arrival = _Arrival(org, identity, agent, request, idempotency_key, request_id, now)
     known = _find(arrival)
+    replayed = known is not None and not _is_failed(org, known)
     for_key = throttling.bucket("key", str(key_id), override=org.key_rate_limit)
-    if known is not None and not _is_failed(org, known):
+    release_connection()
+    if known is not None and replayed:
         # Replays and joins count against the key's limit only.
         throttling.take([for_key])
         return Accepted(known, fresh=False)
-    release_connection()
     _take_limits(arrival, for_key, address=address, reopening=known is not None)
     # A session that cannot be continued is found out inside the transaction; its limit is network, so outside.
     may_start = not request.session_id
@@ -97,9 +99,9 @@ def accept(
             return _accept(arrival, known, may_start=True)
     except _TwinWasFirst:
         joined = _find(arrival)
-        # Expired in the same instant: treating it as unavailable lets the client's retry sort it out.
+        # The twin's key ran out in this very instant: the client's retry begins anew.
         if joined is None:
-            raise idempotency.Mismatch from None
+            raise Unavailable from None
         return Accepted(joined, fresh=False)
 
 

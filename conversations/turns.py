@@ -109,8 +109,8 @@ def close_unanswered(
     """Ends a turn without an answer: its message stays, marked, and a retry with its key may reopen it.
 
     With `held` only as long as that claim holds, with `overdue` only past `answer_by`, with `queued_only` only while
-    nobody has claimed it. Whoever hits nothing reads
-    what is there instead. Returns the conversation, None where nothing was ended.
+    nobody has claimed it. Whoever hits nothing reads what is there instead. Returns the conversation, None where
+    nothing was ended.
     """
     turns = Turn.objects.filter(pk=turn_id) if held is None else _held(held)
     turns = turns.filter(status__in=Turn.IN_FLIGHT)

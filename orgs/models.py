@@ -160,7 +160,23 @@ class ExpiringQuerySet(TenantQuerySet):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
 
-class WidgetKey(TenantModel):
+class Expiring(TenantModel):
+    """What opens a door until it is revoked or its grace time is over."""
+
+    expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[Any] = ExpiringQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def is_active(self, *, now: dt.datetime) -> bool:
+        """Whether the door opens."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class WidgetKey(Expiring):
     """A publishable key: names the organisation, and gives read access to nothing but its bearer's own session."""
 
     label = models.CharField(max_length=100, help_text="Where this key is used, for example “Website”.")
@@ -173,20 +189,12 @@ class WidgetKey(TenantModel):
     )
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    objects: ClassVar[Any] = ExpiringQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.label
 
-    def is_active(self, *, now: dt.datetime) -> bool:
-        """Whether requests with this key are let in."""
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
-
-class IdentitySecret(TenantModel):
+class IdentitySecret(Expiring):
     """A secret that the organisation's server signs identity tokens with; at most two are active."""
 
     label = models.CharField(max_length=100, blank=True)
@@ -194,17 +202,9 @@ class IdentitySecret(TenantModel):
     hint = models.CharField(max_length=20, editable=False, help_text="The last characters, to tell secrets apart.")
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField("works until", null=True, blank=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    objects: ClassVar[Any] = ExpiringQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.label or f"…{self.hint}"
-
-    def is_active(self, *, now: dt.datetime) -> bool:
-        """Whether tokens signed with this secret are accepted."""
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 class AuditEntry(models.Model):
