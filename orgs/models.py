@@ -45,7 +45,7 @@ class Organization(models.Model):
     )
     model_api_key = EncryptedTextField("model key", blank=True, default="")
     model_name = models.CharField("model", max_length=200, blank=True)
-    # SECURITY: set only where a superuser entered the address; others must be public (agents.llm.door).
+    # SECURITY: set only where a superuser entered the address; others must be public (halo.outgoing.door).
     model_url_trusted = models.BooleanField(default=False, editable=False)
     key_rate_limit = models.PositiveIntegerField(
         "requests a minute per key",

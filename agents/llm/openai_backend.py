@@ -14,9 +14,9 @@ import httpx2
 import openai
 
 from agents.llm.base import ModelError, ModelReply, ModelRequest
-from agents.llm.door import Door
 from agents.llm.reading import ReplyReader, kind_of, lines
-from agents.llm.transport import Refusal, TooMuch, shared_transport
+from halo.outgoing.door import Door
+from halo.outgoing.transport import Refusal, TooMuch, shared_transport
 
 LAST_WORDS_SECONDS = 1.0  # for token counts and [DONE] after the model has said that it is finished
 DRAIN_SECONDS = 0.05  # for the end of the body after [DONE], so that the connection can be used again

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from agents.llm.base import Backend, ModelError
-from agents.llm.door import Door
+from halo.outgoing.door import Door
 
 
 @lru_cache(maxsize=256)

@@ -99,7 +99,7 @@ def test_an_unknown_alias_is_rejected(house: FakeModel) -> None:
 def test_openai_is_imported_only_by_who_calls_a_model(pytestconfig: pytest.Config) -> None:
     script = """
 import sys
-import agents.llm.base, agents.llm.calls, agents.llm.door, agents.llm.extractive, agents.llm.registry
+import agents.llm.base, agents.llm.calls, halo.outgoing.door, agents.llm.extractive, agents.llm.registry
 assert not {"openai", "httpx2", "pydantic"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=pytestconfig.rootpath)

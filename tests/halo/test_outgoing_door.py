@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agents.llm.base import ModelError, ModelRequest
-from agents.llm.door import Door, Refused, is_public, resolve
 from agents.llm.openai_backend import OpenAIBackend
+from halo.outgoing.door import Door, Refused, is_public, resolve
 from tests.fake_model import FakeModel
 
 ASKING = ModelRequest(messages=[{"role": "user", "content": "Hi"}], tools=[], question="Hi", excerpts=[])

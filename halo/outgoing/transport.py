@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 
 import httpx2
 
-from agents.llm.door import Door, Refused
+from halo.outgoing.door import Door, Refused
 
 MAX_BYTES = 4_000_000  # of one answer, headers and framing included
 IDLE_SECONDS = 60.0
