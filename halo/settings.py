@@ -266,6 +266,8 @@ HALO_MODEL_BACKENDS = {
 }
 # Hosts that an organisation's own model endpoint may have although they are private (Ollama, vLLM).
 HALO_MODEL_HOSTS = env.list("HALO_MODEL_HOSTS", default=[])
+# Hosts that crawling and custom tools may reach although they are private, or without TLS.
+HALO_OUTGOING_HOSTS = env.list("HALO_OUTGOING_HOSTS", default=[])
 
 # --- Mail ------------------------------------------------------------------------------------------------------------
 EMAIL_CONFIG = env.email_url("HALO_EMAIL_URL", default="consolemail://")
