@@ -61,8 +61,8 @@ def fetch(
 ) -> Answer:
     """The answer of any status to one call; `deadline` (time.monotonic()) holds from the look-up to the last byte.
 
-    `max_bytes` is the longest body, unpacked. Redirects are followed for GET only, each through the door again, and to another origin without `headers`.
-    Raises NotReached.
+    `max_bytes` is the longest body, unpacked. Redirects are followed for GET only, each through the door again, and to
+    another origin without `headers`. Raises NotReached.
     """
     door, origin = public_door(), _origin(url)
     for left in range(redirects, -1, -1):

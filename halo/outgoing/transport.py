@@ -28,8 +28,8 @@ IDLE_SECONDS = 60.0
 MAX_IDLE = 1024  # connections kept per origin
 READ_SIZE = 65536
 
-# SECURITY: nothing else leaves with a model call. The SDK adds telemetry, cookies that an endpoint has set, and whatever
-# the process' environment holds for OpenAI (OPENAI_CUSTOM_HEADERS), which is not every endpoint's business.
+# SECURITY: nothing else leaves with a model call. The SDK adds telemetry, cookies that an endpoint has set, and
+# whatever the process' environment holds for OpenAI (OPENAI_CUSTOM_HEADERS), which is not every endpoint's business.
 _SENT_HEADERS = ("host", "authorization", "content-type", "accept", "user-agent")
 
 Origin = tuple[bool, str, int]
