@@ -1,0 +1,20 @@
+"""Conversations, turns, messages and what an answer leaves behind."""
+
+from __future__ import annotations
+
+from conversations.models.talk import Conversation, Message, MessageImage
+from conversations.models.turns import ANSWER_WITHIN, ToolCall, Turn, TurnTrace
+from conversations.models.work import IdempotencyKey, OutboxItem, Ticket
+
+__all__ = [
+    "ANSWER_WITHIN",
+    "Conversation",
+    "IdempotencyKey",
+    "Message",
+    "MessageImage",
+    "OutboxItem",
+    "Ticket",
+    "ToolCall",
+    "Turn",
+    "TurnTrace",
+]

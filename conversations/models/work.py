@@ -1,0 +1,125 @@
+"""Tickets, what is still to be sent, and the keys that stand for turns and tickets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from conversations.models.talk import Conversation
+from conversations.models.turns import Turn
+from halo.ids import uuid7
+from orgs.models import Team, User
+from orgs.tenancy import TenantModel, TenantQuerySet
+from sessions.models import ChatSession, EndUser
+
+
+class Ticket(TenantModel):
+    """Work handed to a team."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        IN_PROGRESS = "in_progress", "In progress"
+        SNOOZED = "snoozed", "Snoozed"
+        RESOLVED = "resolved", "Resolved"
+        SPAM = "spam", "Spam"
+
+    class Priority(models.TextChoices):
+        NORMAL = "normal", "Normal"
+        PRIORITY = "priority", "Priority"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    number = models.BigIntegerField(editable=False)
+    # A ticket from a chat reaches its user through the session; one made through the API alone has a requester.
+    session = models.ForeignKey(ChatSession, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets")
+    requester = models.ForeignKey(EndUser, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    conversation = models.ForeignKey(
+        Conversation, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets"
+    )
+    turn = models.ForeignKey(Turn, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    assignee = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    subject = models.CharField(max_length=1000)
+    message = models.TextField()
+    summary = models.TextField(blank=True, default="")
+    metadata = models.JSONField(default=dict, blank=True)
+    source = models.CharField(max_length=50, default="api")
+    priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.OPEN)
+    # Derived from turn and step: the same effect, tried again, is the same ticket.
+    effect_key = models.CharField(max_length=120, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["org", "number"], name="ticket_number_unique"),
+            models.UniqueConstraint(
+                fields=["org", "effect_key"], condition=~Q(effect_key=""), name="ticket_effect_unique"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["org", "status", "-created_at", "id"], name="ticket_status"),
+            models.Index(fields=["org", "team", "-created_at", "id"], name="ticket_team"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.subject}"
+
+
+class IdempotencyKey(TenantModel):
+    """Which turn or ticket a client's key stands for; only hashes are kept."""
+
+    scope = models.CharField(max_length=80)
+    key_hash = models.CharField(max_length=64)
+    body_hash = models.CharField(max_length=64)
+    turn = models.ForeignKey(Turn, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["org", "scope", "key_hash"], name="idempotency_key_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key_hash[:12]
+
+
+class OutboxQuerySet(TenantQuerySet):
+    """What is still to be sent."""
+
+    def due(self, *, now: dt.datetime) -> OutboxQuerySet:
+        """Neither done nor given up, and not waiting for its next attempt."""
+        return self.filter(done_at=None, dead_at=None, next_attempt_at__lte=now)
+
+
+class OutboxItem(TenantModel):
+    """Something slow that must happen once after a commit: a notification, a webhook."""
+
+    class Kind(models.TextChoices):
+        TICKET_EMAIL = "ticket_email", "E-mail about a ticket"
+
+    kind = models.CharField(max_length=30, choices=Kind.choices)
+    # The receiver's idempotency key, so that a repeat after an unknown outcome is harmless.
+    key = models.CharField(max_length=120)
+    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True, blank=True)
+    dead_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[Any] = OutboxQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["org", "kind", "key"], name="outbox_key_unique")]
+        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(done_at=None, dead_at=None), name="outbox_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
