@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from agents.config import AgentConfig
 from agents.llm.base import Backend
 from agents.llm.registry import get_backend
-from agents.models import Agent, AgentConfig
+from agents.models import Agent
 from orgs.models import Organization
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents import tools
+from agents.config import AgentConfig
 from agents.llm.base import Backend, Excerpt, ModelError, ModelRequest, ToolRequest, Usage
 from agents.llm.calls import call
-from agents.models import AgentConfig
 from agents.prompts.layers import Briefing, dialogue, system_text
 
 

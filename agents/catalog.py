@@ -6,7 +6,8 @@ import functools
 import uuid
 from dataclasses import dataclass
 
-from agents.models import Agent, AgentConfig, AgentVersion
+from agents.config import AgentConfig
+from agents.models import Agent, AgentVersion
 from agents.routing import Rule, rules_of
 from halo.errors import NotFound
 from orgs.caching import per_version

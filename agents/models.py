@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.config import AgentConfig
 from agents.knowledge.models import Article, Passage, Source
 from halo.ids import uuid7
 from orgs.models import Organization, Team, User
 from orgs.secrets import EncryptedTextField
 from orgs.tenancy import TenantModel
 
-__all__ = ["Agent", "AgentConfig", "AgentVersion", "Article", "Passage", "RoutingRule", "Source"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """What a published version fixes. A field that is added later needs a default, for the versions before it."""
-
-    name: str
-    instructions: str = ""
-    greeting: str = ""
-    backend: str = ""
-    base_url: str = ""
-    url_trusted: bool = False
-    model: str = ""
-    temperature: float | None = None
-    max_tokens: int | None = None
-    deadline_seconds: int = 30
-    takeover_text: str = ""
-    on_failure: str = "error"
-    failure_text: str = ""
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> AgentConfig:
-        """The configuration in a version's JSON; keys of a newer release are ignored, as two may run side by side."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{key: item for key, item in value.items() if key in known})
+__all__ = ["Agent", "AgentVersion", "Article", "Passage", "RoutingRule", "Source"]
 
 
 class Agent(TenantModel):

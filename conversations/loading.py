@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents import catalog
-from agents.models import AgentConfig
+from agents.config import AgentConfig
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
 from conversations.turns import Claim

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from agents.config import AgentConfig
 from agents.llm.base import Excerpt
-from agents.models import AgentConfig
 from agents.prompts.context import render_context
 from agents.prompts.modes import MODES
 from agents.prompts.values import humanised, one_line, unfenced

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from agents.config import AgentConfig
 from agents.llm.base import Excerpt
-from agents.models import AgentConfig
 from agents.prompts.context import render_context
 from agents.prompts.layers import Briefing, Image, Line, dialogue, system_text
 from agents.prompts.values import humanised, one_line
