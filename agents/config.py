@@ -23,9 +23,33 @@ class AgentConfig:
     takeover_text: str = ""
     on_failure: str = "error"
     failure_text: str = ""
+    input_price: float | None = None
+    output_price: float | None = None
+    # Ids of sources (none: all of the organisation's) and of custom tools.
+    sources: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    may_open_tickets: bool = True
+    may_guide: bool = True
+    guard: bool = True
+    escalation: str = "always"
+    escalation_threshold: float | None = None
+    error_budget: float | None = None
+    escalation_attempts: int = 2
+    escalation_phrases: str = ""
+    audience: tuple[dict[str, Any], ...] = ()
+    priority: tuple[dict[str, Any], ...] = ()
+    escalation_team: str = ""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> AgentConfig:
         """The configuration in a version's JSON; keys of a newer release are ignored, as two may run side by side."""
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{key: item for key, item in value.items() if key in known})
+        # JSON has no tuples.
+        values: dict[str, Any] = {
+            key: tuple(item) if isinstance(item, list) else item for key, item in value.items() if key in known
+        }
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a version stores."""
+        return {key: list(item) if isinstance(item, tuple) else item for key, item in dataclasses.asdict(self).items()}

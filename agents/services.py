@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
 
+from agents.config import AgentConfig
 from agents.models import Agent, AgentVersion
 from orgs import audit
 from orgs.models import Organization, User
@@ -102,9 +102,9 @@ def change_agent(*, agent: Agent, names: Iterable[str], by: User | None, note: s
 def publish(*, agent: Agent, by: User | None, note: str = "") -> AgentVersion:
     """The version that holds what `agent` is now: a new one where that differs from the current one."""
     lock_org(agent.org_id)
-    config: dict[str, Any] = dataclasses.asdict(agent.draft())
+    config = agent.draft().to_json()
     current = agent.current_version
-    if current is not None and current.config == config:
+    if current is not None and AgentConfig.from_json(current.config) == agent.draft():
         return current
     newest = AgentVersion.objects.for_org(agent.org_id).filter(agent=agent).aggregate(newest=Max("number"))["newest"]
     version = AgentVersion(

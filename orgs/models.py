@@ -47,6 +47,20 @@ class Organization(models.Model):
     model_name = models.CharField("model", max_length=200, blank=True)
     # SECURITY: set only where a superuser entered the address; others must be public (halo.outgoing.door).
     model_url_trusted = models.BooleanField(default=False, editable=False)
+    input_price = models.FloatField(
+        "price of a million tokens read",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0), MaxValueValidator(10_000.0)],
+        help_text="What the model costs, for the sums on traces and pages; an agent may have prices of its own.",
+    )
+    output_price = models.FloatField(
+        "price of a million tokens written",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0), MaxValueValidator(10_000.0)],
+    )
+    currency = models.CharField(max_length=3, default="USD", help_text="What prices are in, such as USD or EUR.")
     key_rate_limit = models.PositiveIntegerField(
         "requests a minute per key",
         null=True,
@@ -142,6 +156,19 @@ class Team(TenantModel):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)
     email = models.EmailField("e-mail for new tickets", blank=True)
+    time_zone = models.CharField("time zone", max_length=60, default="UTC", help_text="Such as Europe/Berlin.")
+    hours = models.JSONField(
+        "hours",
+        default=dict,
+        blank=True,
+        help_text='When people are there: {"mon": ["09:00-12:30", "13:30-17:00"], …}. Empty: always.',
+    )
+    away_text = models.CharField(
+        "outside the hours",
+        max_length=500,
+        blank=True,
+        help_text="What acknowledgements say then, with {opens} for when the team is back. Empty: our own words.",
+    )
     members = models.ManyToManyField(User, blank=True, related_name="teams")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from conversations.models.talk import Conversation, Message, MessageImage
-from conversations.models.turns import ANSWER_WITHIN, ToolCall, Turn, TurnTrace
+from conversations.models.turns import ANSWER_WITHIN, AnswerLabel, ToolCall, Turn, TurnTrace
 from conversations.models.work import IdempotencyKey, OutboxItem, Ticket
 
 __all__ = [
     "ANSWER_WITHIN",
+    "AnswerLabel",
     "Conversation",
     "IdempotencyKey",
     "Message",

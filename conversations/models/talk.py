@@ -53,6 +53,8 @@ class Conversation(TenantModel):
     message_count = models.PositiveIntegerField(default=0)
     outcome = models.CharField(max_length=12, choices=Outcome.choices, blank=True, default="")
     lowest_confidence = models.FloatField(null=True, blank=True)
+    # Of the last answer.
+    answer_type = models.CharField(max_length=20, blank=True, default="")
     has_error = models.BooleanField(default=False)
     rating = models.CharField(max_length=4, choices=Rating.choices, blank=True, default="")
     language = models.CharField(max_length=12, blank=True, default="")
@@ -65,6 +67,7 @@ class Conversation(TenantModel):
             models.Index(fields=["org", "-last_message_at", "id"], name="conversation_recent"),
             models.Index(fields=["org", "agent", "-last_message_at", "id"], name="conversation_agent"),
             models.Index(fields=["org", "outcome", "-last_message_at", "id"], name="conversation_outcome"),
+            models.Index(fields=["org", "answer_type", "-last_message_at", "id"], name="conversation_answer_type"),
             models.Index(
                 fields=["org", "-last_message_at", "id"],
                 condition=Q(taken_over_by__isnull=False, status="open"),

@@ -8,10 +8,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from agents.models import AgentVersion, RoutingRule
+from agents.models import AgentVersion, CustomTool, RoutingRule
 from conversations.models.talk import Conversation
 from halo.fields import OrderedJSONField
 from halo.ids import uuid7
+from orgs.models import User
 from orgs.tenancy import TenantModel
 
 # A turn is answered within this time after it was accepted, by the database's clock, or not at all.
@@ -39,6 +40,15 @@ class Turn(TenantModel):
         ROUTED = "routed", "Routed to a team"
         HUMAN = "human", "Left to a teammate"
         APOLOGY = "apology", "Apologised"
+
+    class AnswerType(models.TextChoices):
+        NONE = "", "—"
+        ANSWERABLE = "answerable", "Answered from what is known"
+        NEEDS_FACT = "needs_fact", "Needs one fact"
+        AMBIGUOUS = "ambiguous", "Ambiguous"
+        NOT_IN_KNOWLEDGE = "not_in_knowledge", "Not in the knowledge"
+        NOT_ALLOWED = "not_allowed", "Not allowed"
+        NEEDS_PERSON = "needs_person", "Needs a person"
 
     IN_FLIGHT = (Status.QUEUED, Status.RUNNING)
 
@@ -76,13 +86,20 @@ class Turn(TenantModel):
     response = OrderedJSONField(null=True, blank=True)
     confidence = models.FloatField(null=True, blank=True)
     confidence_inputs = models.JSONField(default=dict, blank=True)
+    answer_type = models.CharField(max_length=20, choices=AnswerType.choices, blank=True, default="")
+    # The guard kept the model's words from the visitor.
+    withheld = models.BooleanField(default=False)
     escalated = models.BooleanField(default=False)
+    # Why it went to people, or did not: what was looked at, and what decided.
+    explanation = OrderedJSONField(default=dict, blank=True)
     routing_rule = models.ForeignKey(RoutingRule, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     error_code = models.CharField(max_length=30, blank=True, default="")
     error_detail = models.CharField(max_length=500, blank=True, default="", help_text="For staff; never shown outside.")
     model_name = models.CharField(max_length=200, blank=True, default="")
     prompt_tokens = models.PositiveIntegerField(default=0)
     completion_tokens = models.PositiveIntegerField(default=0)
+    # In the organisation's currency; None where no price is known.
+    cost = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -124,6 +141,8 @@ class ToolCall(TenantModel):
         PLANNED = "planned", "Planned"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
+        ASKED = "asked", "Waits for the visitor's yes"
+        UNKNOWN = "unknown", "Outcome unknown"
 
     turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="tool_calls")
     step = models.PositiveSmallIntegerField()
@@ -135,6 +154,11 @@ class ToolCall(TenantModel):
     arguments = models.TextField(help_text="As the model wrote them.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PLANNED)
     result = models.TextField(blank=True, default="")
+    custom_tool = models.ForeignKey(CustomTool, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    # What an outside receiver, or a row of ours, knows the effect by: the same however often it is tried.
+    effect_key = models.CharField(max_length=120, blank=True, default="")
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -152,6 +176,8 @@ class TurnTrace(TenantModel):
     prompt = OrderedJSONField(default=list)
     passages = OrderedJSONField(default=list)
     timings = models.JSONField(default=dict)
+    # Each call of a model: when, how long, tokens, how it ended, and what it said before anything was checked.
+    model_calls = OrderedJSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -159,3 +185,30 @@ class TurnTrace(TenantModel):
 
     def __str__(self) -> str:
         return str(self.turn_id)
+
+
+class AnswerLabel(TenantModel):
+    """Whether an answer was right, in somebody's judgement; what the confidence is held against."""
+
+    class Verdict(models.TextChoices):
+        RIGHT = "right", "Right"
+        WRONG = "wrong", "Wrong"
+
+    class By(models.TextChoices):
+        VISITOR = "visitor", "The visitor's thumb"
+        TEAMMATE = "teammate", "A teammate"
+        TAKEOVER = "takeover", "A takeover"
+
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="labels")
+    verdict = models.CharField(max_length=5, choices=Verdict.choices)
+    by = models.CharField(max_length=10, choices=By.choices)
+    person = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    comment = models.CharField(max_length=2000, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["turn", "by"], name="answer_label_once")]
+        indexes = [models.Index(fields=["org", "-created_at"], name="answer_label_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()} ({self.get_by_display()})"

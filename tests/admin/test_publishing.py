@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from django.db import Error, transaction
 
@@ -19,7 +17,7 @@ def test_every_change_is_a_version_and_no_change_is_none(cast: Cast) -> None:
     agent = create_agent(org=cast.acme.org, name="Two", by=cast.sue, instructions="Hello", note="First")
     first = agent.current_version
     assert first is not None
-    assert (first.number, first.note, first.config) == (1, "First", dataclasses.asdict(agent.draft()))
+    assert (first.number, first.note, first.config) == (1, "First", agent.draft().to_json())
     assert publish(agent=agent, by=cast.sue) == first
     agent.instructions = "Hello again"
     second = change_agent(agent=agent, names=["instructions", "note", "status"], by=cast.sue, note="Friendlier")
