@@ -15,9 +15,9 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from agents.articles import have_read, write_article
+from agents.conditions import check_conditions
 from agents.knowledge.importing import MAX_CONTENT
 from agents.models import Agent, AgentVersion, Article, RoutingRule
-from agents.routing import check_conditions
 from agents.services import add_agent, change_agent, make_default, set_model_endpoint, set_status
 from orgs.permissions import Action, may
 from orgs.services import Conflict
