@@ -92,9 +92,10 @@ def _open_larkwheel(house: House, model: SmallModel) -> None:
     )
     house.org.refresh_from_db()
     import_articles(org=house.org, source_name="Help", drafts=articles())
+    house.agent.name = "Larkwheel assistant"
     house.agent.instructions = "Help the visitors of Larkwheel, a bicycle hire shop."
     house.agent.temperature, house.agent.max_tokens, house.agent.deadline_seconds = 0.0, MAX_TOKENS, 50
-    names = ["instructions", "temperature", "max_tokens", "deadline_seconds"]
+    names = ["name", "instructions", "temperature", "max_tokens", "deadline_seconds"]
     change_agent(agent=house.agent, names=names, by=None)
 
 

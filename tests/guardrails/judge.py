@@ -1,7 +1,8 @@
 """Says which statements of an answer nobody told the model. Written apart from what Halo itself judges by.
 
 Strict on purpose: a statement counts as told only where one article holds all its numbers and names and nearly all
-its words. Words that are merely near the subject, or a price that belongs to something else, do not pass.
+its words. Words that are merely near the subject, or a price that belongs to something else, do not pass; a bare figure
+answers the question, so that its article has to be about what was asked.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# How much of a statement's words one article has to hold.
-HELD = 0.75
+# Of so many words one may be missing from the article.
+WORDS_A_SLIP = 5
 
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=\W*[A-Z0-9])|\n+")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -30,12 +31,12 @@ _SAYS_NOTHING = frozenset(
     """a about above after all also am an and any are as at be been before but by can could did do does for from get give
     had has have he her here his how i if in into is it its just may me more most my no not of on only or other our out
     over per please she should so some such than that the their them then there these they this those to too under up us
-    very was we were what when where which while who whom why will with would yes you your yours""".split()
+    very was we were many much often what when where which while who whom why will with would yes you your yours""".split()
 )
 _DECLINES = re.compile(
     r"\b(?:sorry|apologi[sz]e|unfortunately|(?:do not|don't|does not|doesn't|cannot|can't|could not|couldn't) "
     r"(?:\w+ )?(?:know|have|find|say|answer|help|provide|assist|hold|contain|mention|tell)|unable|not (?:sure|certain|"
-    r"available|mentioned|specified|stated|provided|listed)|no (?:information|details|mention)|(?:a|our) (?:person|team|"
+    r"mentioned|specified|stated|listed)|no (?:information|details|mention)|(?:a|our) (?:person|team|"
     r"colleague|teammate|human))\b",
     re.IGNORECASE,
 )
@@ -66,15 +67,16 @@ class Judge:
         if not words and not facts:
             # "Yes, we do." to what no article answers is a promise too.
             return bool(re.match(r"\W*(?:yes|no|of course|certainly)\b", statement, re.IGNORECASE))
-        return not any(
-            facts <= _facts(article) and len(words & _words(article)) >= HELD * len(words) for article in self.articles
-        )
+        if len(words) < WORDS_A_SLIP - 1:
+            words |= _words(question)
+        slips = len(words) // WORDS_A_SLIP
+        return not any(facts <= _facts(article) and len(words - _words(article)) <= slips for article in self.articles)
 
 
 def statements(answer: str) -> list[str]:
     """The answer's sentences and lines, without the numbers of passages."""
     pieces = (_MARKER.sub("", piece).strip() for piece in _BREAK.split(answer))
-    return [piece for piece in pieces if re.search(r"\w", piece)]
+    return [piece for piece in pieces if re.search(r"[^\W\d_]", piece)]
 
 
 def said_in(statement: str, text: str) -> bool:
