@@ -100,7 +100,6 @@ class SmallModel:
                     self._command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
                     text=True,
                 )
             )
@@ -110,7 +109,7 @@ class SmallModel:
             assert process.stdout is not None
             address = process.stdout.readline().strip()
             watchdog.cancel()
-            assert address, f"the small model's server did not start within {START_SECONDS:.0f} seconds"
+            assert address, "the small model's server did not start: its reason, or nothing where it took too long, is above"
             self.server_url = f"{address}/v1"
             proxy = _Proxy(address.removeprefix("http://"), self.exchanges)
             stack.callback(proxy.server_close)
@@ -175,6 +174,7 @@ def serve(file: str, threads: int) -> None:
     params.sampling.temp = 0.0
     params.sampling.seed = 1
     params.ui = False
+    params.verbosity = 1  # errors
     server = xllamacpp.Server(params)  # on 127.0.0.1 and a free port, and ready when it returns
     print(server.listening_address, flush=True)
     sys.stdin.read()
