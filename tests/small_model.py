@@ -109,7 +109,9 @@ class SmallModel:
             assert process.stdout is not None
             address = process.stdout.readline().strip()
             watchdog.cancel()
-            assert address, "the small model's server did not start: its reason, or nothing where it took too long, is above"
+            assert address, (
+                "the small model's server did not start: its reason, or nothing where it took too long, is above"
+            )
             self.server_url = f"{address}/v1"
             proxy = _Proxy(address.removeprefix("http://"), self.exchanges)
             stack.callback(proxy.server_close)
