@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -38,9 +38,15 @@ class Progress:
     escalation: str | None = None
 
 
-def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
-    """The best passages for `query`, numbered from `first_number`."""
-    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS), first_number=first_number)
+def excerpts_for(
+    org_id: uuid.UUID,
+    query: str | Sequence[str],
+    *,
+    sources: Collection[uuid.UUID] | None = None,
+    first_number: int = 1,
+) -> list[Excerpt]:
+    """The best passages for `query`, of `sources` only unless that is None, numbered from `first_number`."""
+    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS, sources=sources), first_number=first_number)
 
 
 def numbered(hits: Sequence[Hit], *, first_number: int = 1) -> list[Excerpt]:
