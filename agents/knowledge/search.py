@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,12 @@ NEAREST = 500
 WORDS_WEIGHT, HEADING_WEIGHT = 0.015, 0.05
 # How much of its words' weight a passage loses to its length, as in BM25; from 0 to 0.75 it made no difference.
 LENGTH_WEIGHT = 0.5
-# What an identifier adds that one passage alone has; where `n` have it, less by the square root of `n`.
+# What an identifier adds that one passage alone has (a bare number half of it); where `n` have it, less by the square
+# root of `n`.
 IDENTIFIER_WEIGHT = 0.4
 MAX_IDENTIFIERS = 16
+# An identifier that so few share that it is worth this stands third at least, whatever else the message says.
+CLEAR_WORTH = 0.25
 # Identifiers are looked up wherever they are, as are words that next to none of the nearest has (names, above all);
 # what more passages have than this says little.
 MAX_RARE, MAX_HOLDERS = 6, 40
@@ -71,11 +74,12 @@ WITH message AS MATERIALIZED (
     FROM message, unnest(said)
     ORDER BY times DESC, lexeme ~ '[0-9]' DESC, length(lexeme) DESC, lexeme
     LIMIT %(max_lexemes)s
-), nearest AS MATERIALIZED (<nearest>), counted AS MATERIALIZED (
-    SELECT lexeme, count(*)::float8 AS holders
+), nearest AS MATERIALIZED (<nearest>), known AS MATERIALIZED (
+    SELECT id, lexeme
     FROM nearest JOIN agents_passage AS passage USING (id)
     CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme) JOIN wanted USING (lexeme)
-    GROUP BY lexeme
+), counted AS MATERIALIZED (
+    SELECT lexeme, count(*)::float8 AS holders FROM known GROUP BY lexeme
 ), weighed AS MATERIALIZED (
     SELECT lexeme, times, query, coalesce(holders, 0) AS holders,
         times * ln(1 + (total - coalesce(holders, 0) + 0.5) / (coalesce(holders, 0) + 0.5)) AS weight,
@@ -84,13 +88,13 @@ WITH message AS MATERIALIZED (
 ), chance AS MATERIALIZED (
     SELECT sqrt(sum(weight ^ 2 * share * (1 - share))) AS deviation FROM weighed
 ), codes AS MATERIALIZED (
-    -- A short number is a code only where the message says of what, as in "HTTP 504".
+    -- A short number or a year is a code only where the message says of what, as in "HTTP 504".
     SELECT code FROM message, unnest(identifiers) AS code
-    WHERE length(code) > 3 OR code ~ '[a-z]'
+    WHERE code !~ '^([0-9]{1,3}|(19|20)[0-9]{2})$'
         OR EXISTS (SELECT FROM unnest(identifiers) AS other WHERE other ~ ('[a-z]' || code || '$'))
     ORDER BY code ~ '[a-z]' DESC, length(code) DESC, code LIMIT %(max_identifiers)s
 ), coded AS MATERIALIZED (
-    SELECT id, max(1 / sqrt(holders)) AS worth
+    SELECT id, max(CASE WHEN code ~ '[a-z]' THEN 1 ELSE 0.5 END / sqrt(holders)) AS worth
     FROM codes CROSS JOIN LATERAL (
         SELECT id, count(*) OVER () AS holders FROM (
             SELECT id FROM agents_passage WHERE <mine> AND identifiers @> ARRAY[code] LIMIT %(max_holders)s + 1
@@ -108,28 +112,41 @@ WITH message AS MATERIALIZED (
         ) AS one
     ) AS found
     WHERE holders <= %(max_holders)s
+), others AS MATERIALIZED (
+    (SELECT id FROM coded UNION SELECT id FROM named) EXCEPT SELECT id FROM nearest
 ), pool AS MATERIALIZED (
     SELECT id, similarity FROM nearest
     UNION ALL
-    SELECT id, -(embedding <#> %(vector)s::vector)
-    FROM ((SELECT id FROM coded UNION SELECT id FROM named) EXCEPT SELECT id FROM nearest) AS others
-    JOIN agents_passage USING (id)
+    SELECT id, -(embedding <#> %(vector)s::vector) FROM others JOIN agents_passage USING (id)
+), wordy AS MATERIALIZED (
+    SELECT id, sum(weight) AS words
+    FROM (
+        SELECT id, lexeme FROM known
+        UNION ALL
+        SELECT id, lexeme FROM others JOIN agents_passage AS passage USING (id)
+        CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme)
+    ) AS all_known JOIN weighed USING (lexeme)
+    GROUP BY id
 ), read AS MATERIALIZED (
-    SELECT id, similarity, length(lexemes) AS size, to_tsvector('english', heading) AS heading, (
-        SELECT sum(weight) FROM unnest(tsvector_to_array(lexemes)) AS word (lexeme) JOIN weighed USING (lexeme)
-    ) AS words
+    SELECT id, similarity, length(lexemes) AS size, to_tsvector('english', heading) AS heading
     FROM pool JOIN agents_passage USING (id)
 ), ranked AS MATERIALIZED (
     SELECT id, similarity, similarity
         + %(words_weight)s * coalesce(words / deviation, 0)
             / (1 - %(length_weight)s + %(length_weight)s * size / greatest(avg(size) OVER (), 1))
-        + %(heading_weight)s * (
+        + %(heading_weight)s * (length(heading) > 0)::int * (
             1 - length(ts_delete(heading, tsvector_to_array(said)))::float8 / greatest(length(heading), 1)
-        ) * (length(heading) > 0)::int
-        + %(identifier_weight)s * coalesce(worth, 0) AS standing
-    FROM read LEFT JOIN coded USING (id), chance, message
+        )
+        + %(identifier_weight)s * coalesce(worth, 0) AS standing, worth
+    FROM read LEFT JOIN wordy USING (id) LEFT JOIN coded USING (id), chance, message
 ), placed AS (
-    SELECT id, similarity, row_number() OVER (ORDER BY standing DESC, id) AS place FROM ranked
+    SELECT id, similarity, row_number() OVER (
+        ORDER BY greatest(
+            standing,
+            CASE WHEN worth >= %(clear_worth)s THEN (SELECT standing FROM ranked ORDER BY 1 DESC OFFSET 2 LIMIT 1) END
+        ) DESC, worth DESC NULLS LAST, id
+    ) AS place
+    FROM ranked
 ), best AS (
     SELECT *, similarity - avg(similarity) FILTER (WHERE place <= %(rivals)s) OVER () AS lead FROM placed
 )
@@ -149,20 +166,6 @@ _COUNT, _SMALL, _LARGE = (
         _STATEMENT.replace("<nearest>", _ROUGHLY),
     )
 )
-_CONSTANTS: Mapping[str, float] = {
-    "exact_up_to": EXACT_UP_TO,
-    "roughly_nearest": ROUGHLY_NEAREST,
-    "nearest": NEAREST,
-    "words_weight": WORDS_WEIGHT,
-    "heading_weight": HEADING_WEIGHT,
-    "length_weight": LENGTH_WEIGHT,
-    "identifier_weight": IDENTIFIER_WEIGHT,
-    "max_identifiers": MAX_IDENTIFIERS,
-    "max_rare": MAX_RARE,
-    "max_holders": MAX_HOLDERS,
-    "max_lexemes": MAX_LEXEMES,
-    "rivals": RIVALS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +211,7 @@ def search(
     Of several texts the meanings count alike, and the words are the first one's. `vector` spares embedding them again.
     """
     texts = [query] if isinstance(query, str) else list(query)
-    parameters: dict[str, Any] = {
-        **_CONSTANTS,
-        "org": org_id,
-        "sources": None if sources is None else list(sources),
-    }
+    parameters = _constants() | {"org": org_id, "sources": None if sources is None else list(sources)}
     # An organisation without knowledge pays for no model.
     count = _count(parameters) if texts and parameters["sources"] != [] else 0
     if not count:
@@ -225,6 +224,24 @@ def search(
     with connection.cursor() as cursor:
         cursor.execute(_SMALL if count <= EXACT_UP_TO else _LARGE, parameters)
         return [Hit(*row) for row in cursor.fetchall()]
+
+
+def _constants() -> dict[str, Any]:
+    return {
+        "exact_up_to": EXACT_UP_TO,
+        "roughly_nearest": ROUGHLY_NEAREST,
+        "nearest": NEAREST,
+        "words_weight": WORDS_WEIGHT,
+        "heading_weight": HEADING_WEIGHT,
+        "length_weight": LENGTH_WEIGHT,
+        "identifier_weight": IDENTIFIER_WEIGHT,
+        "clear_worth": CLEAR_WORTH,
+        "max_identifiers": MAX_IDENTIFIERS,
+        "max_rare": MAX_RARE,
+        "max_holders": MAX_HOLDERS,
+        "max_lexemes": MAX_LEXEMES,
+        "rivals": RIVALS,
+    }
 
 
 def _count(parameters: dict[str, Any]) -> int:

@@ -24,7 +24,7 @@ BEGIN ATOMIC
             OR token[1] ~ '[A-Za-z0-9]_[A-Za-z0-9]'
             OR token[1] ~ '^[0-9]+(?:[.][0-9]+){2,}$'
             OR token[1] ~ '^[0-9]+(?:-[0-9]+)+$' AND length(token[1]) >= 8
-            OR token[1] ~ '^[A-Za-z_]+(?:[.][A-Za-z_]+)+$'
+            OR token[1] ~ '^[A-Za-z_]+(?:[.][A-Za-z_]+)+$' AND length(token[1]) >= 6
         UNION ALL
         -- A word with its number: "HTTP 504", "error code: 12", and "ERR-4012" by its number.
         SELECT lower(token[1]) || token[2]
