@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -92,7 +92,7 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
     backend = backend_for(config=case.config, agent=case.agent, org=case.org)
     began = time.monotonic()
     query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
-    progress.excerpts = excerpts_for(case.org.pk, query)
+    progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
     hands.replay(progress)
     progress.timings["search_ms"] = milliseconds_since(began)
     while True:
@@ -150,9 +150,12 @@ def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> 
     return thought
 
 
-def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
-    """The best passages for `query`, numbered from `first_number`."""
-    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS), first_number=first_number)
+def excerpts_for(
+    org_id: uuid.UUID, query: str | Sequence[str], *, sources: Collection[str] = (), first_number: int = 1
+) -> list[Excerpt]:
+    """The best passages for `query`, of `sources` only where any are named, numbered from `first_number`."""
+    chosen = [uuid.UUID(source) for source in sources] or None
+    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS, sources=chosen), first_number=first_number)
 
 
 def numbered(hits: Sequence[Hit], *, first_number: int = 1) -> list[Excerpt]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.utils import timezone
-from pgvector.django import VectorField
+from pgvector.django import BitField, VectorField
 
 from halo.ids import uuid7
 from orgs.tenancy import TenantModel
@@ -62,6 +63,8 @@ class Passage(TenantModel):
     """A piece of an article that can be found and cited."""
 
     article = models.ForeignKey(Article, on_delete=models.CASCADE, related_name="passages")
+    # The article's; a trigger writes it, so that it is never another one.
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="+", editable=False, db_index=False)
     position = models.PositiveIntegerField()
     heading = models.CharField("heading path", max_length=500, blank=True, default="")
     text = models.TextField()
@@ -69,10 +72,29 @@ class Passage(TenantModel):
     lexemes = models.GeneratedField(
         expression=SearchVector("heading", "text", config="english"), output_field=SearchVectorField(), db_persist=True
     )
+    # Where each dimension is positive: what a search in large knowledge looks at first.
+    bits = models.GeneratedField(
+        expression=models.Func(
+            "embedding", function="binary_quantize", template=f"%(function)s(%(expressions)s)::bit({DIMENSIONS})"
+        ),
+        output_field=BitField(length=DIMENSIONS),
+        db_persist=True,
+    )
+    # Error codes, order numbers, names of settings: found as they are written, give or take case and dashes.
+    identifiers = models.GeneratedField(
+        expression=models.Func("heading", "text", function="halo_identifiers"),
+        output_field=ArrayField(models.TextField()),
+        db_persist=True,
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["article", "position"], name="passage_position_unique")]
-        indexes = [GinIndex(fields=["lexemes"], name="passage_lexemes")]
+        indexes = [
+            # All that the first look of a search reads, side by side for each organisation and source.
+            models.Index(fields=["org", "source"], include=["id", "bits"], name="passage_scan"),
+            GinIndex(fields=["org", "identifiers"], name="passage_identifiers"),
+            GinIndex(fields=["org", "lexemes"], name="passage_words"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.article_id} #{self.position}"
