@@ -10,13 +10,33 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from agents.knowledge.models import Article, Passage, Source
+from agents.knowledge.models import (
+    Article,
+    Passage,
+    Source,
+    SourceDocument,
+    SourceFile,
+    SourceRun,
+    StagedArticle,
+)
 from halo.ids import uuid7
 from orgs.models import Organization, Team, User
 from orgs.secrets import EncryptedTextField
 from orgs.tenancy import TenantModel
 
-__all__ = ["Agent", "AgentConfig", "AgentVersion", "Article", "Passage", "RoutingRule", "Source"]
+__all__ = [
+    "Agent",
+    "AgentConfig",
+    "AgentVersion",
+    "Article",
+    "Passage",
+    "RoutingRule",
+    "Source",
+    "SourceDocument",
+    "SourceFile",
+    "SourceRun",
+    "StagedArticle",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -94,7 +94,12 @@ class Scope:
     def of(cls, address: str, *, include: str = "", exclude: str = "") -> Scope:
         """The scope that an address and its patterns make; a sitemap's is its whole host."""
         parts = urlsplit(normalised(address))
-        path = "/" if is_sitemap(address) else parts.path[: parts.path.rfind("/") + 1] or "/"
+        path = parts.path
+        if is_sitemap(address):
+            path = "/"
+        elif "." in path.rpartition("/")[2]:  # a page and not a folder
+            path = path[: path.rfind("/") + 1]
+        path = path if path.endswith("/") else f"{path}/"
         return cls(_bare(parts.netloc), path, patterns(include), patterns(exclude))
 
     def why_not(self, url: str, *, is_start: bool = False) -> str:

@@ -231,7 +231,7 @@ class SourceDocument(TenantModel):
     key = models.CharField("page or file", max_length=1000)
     file = models.ForeignKey(SourceFile, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     is_sitemap = models.BooleanField(default=False)
-    depth = models.PositiveSmallIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     reason = models.TextField(blank=True, default="")
     articles = models.PositiveIntegerField(default=0)
@@ -239,7 +239,7 @@ class SourceDocument(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "key"], name="source_document_key_unique")]
-        indexes = [models.Index(fields=["run", "state", "id"], name="source_document_state")]
+        indexes = [models.Index(fields=["run", "state", "tries", "id"], name="source_document_state")]
 
     def __str__(self) -> str:
         return self.key
