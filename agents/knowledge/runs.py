@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.knowledge.crawling import Crawler, Later
 from agents.knowledge.documents.drafts import Undecipherable
-from agents.knowledge.documents.reader import DocumentReader
+from agents.knowledge.documents.reader import DocumentReader, shared_reader
 from agents.knowledge.holding import Hold, Lost, claim, forget_staged, nudge, nudge_due
 from agents.knowledge.models import Source, SourceDocument, SourceFile, SourceRun
 from agents.knowledge.staging import NothingRead, check, embed_some, put_into_place, stage
@@ -64,8 +64,7 @@ def work(run_id: uuid.UUID, number: int) -> None:
     if hold is None:
         return
     try:
-        with DocumentReader() as reader:
-            finished = _slice(hold, reader, until=time.monotonic() + SLICE_SECONDS)
+        finished = _slice(hold, shared_reader(), until=time.monotonic() + SLICE_SECONDS)
         if finished:
             forget_old_runs(hold.run.source)
         else:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import resource
+import select
 import sys
 from typing import Any
 
@@ -19,6 +20,7 @@ from agents.knowledge.documents.files import read_file
 from agents.knowledge.documents.web import read_page, read_sitemap
 
 MAX_MEMORY = 2 * 1024**3
+IDLE_SECONDS = 60.0
 
 
 def answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a parser that prints must not answer for us
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        while line := requests.readline():
+        # Nobody asks any more: a hundred megabytes are given back.
+        while select.select([requests], [], [], IDLE_SECONDS)[0] and (line := requests.readline()):
             request = json.loads(line)
             said = answer(request, requests.read(request["size"]))
             # ASCII: lone surrogates survive until they are replaced where texts are stored.

@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from agents.knowledge.documents.drafts import Draft, Page, Undecipherable, Unreadable
 
@@ -25,18 +25,11 @@ _DIED = "It could not be read: its reader ended."
 
 
 class DocumentReader:
-    """A context: the process is started with the first document, ended when it is too slow, and started again."""
+    """The process is started with the first document, ended when one takes too long, and started again."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
+        self._lock = threading.Lock()
 
     def read_file(self, name: str, data: bytes, *, seconds: float = FILE_SECONDS) -> list[Draft | Unreadable]:
         """The articles in a file and notes about it; raises Undecipherable."""
@@ -53,13 +46,27 @@ class DocumentReader:
         return said["pages"], said["sitemaps"]
 
     def _ask(self, request: dict[str, Any], data: bytes, seconds: float) -> dict[str, Any]:
+        with self._lock:
+            was_there = self._process is not None
+            answer = self._answer(request, data, seconds)
+            if not answer and was_there:
+                # It had nothing to do for a while and ended in this very moment.
+                answer = self._answer(request, data, seconds)
+        if not answer:
+            raise Undecipherable(_DIED)
+        said: dict[str, Any] = json.loads(answer)
+        if "error" in said:
+            raise Undecipherable(said["error"])
+        return said
+
+    def _answer(self, request: dict[str, Any], data: bytes, seconds: float) -> bytes:
+        """A line of JSON; nothing where the process ended. Raises Undecipherable past the time."""
         deadline = time.monotonic() + seconds + (START_SECONDS if self._process is None else 0.0)
         process = self._started()
         assert process.stdin is not None and process.stdout is not None
         question = json.dumps({**request, "size": len(data)}).encode() + b"\n" + data
         # From a thread: a process that reads nothing must not hold us.
-        sender = threading.Thread(target=_send, args=(process.stdin, question), daemon=True)
-        sender.start()
+        threading.Thread(target=_send, args=(process.stdin, question), daemon=True).start()
         answer = bytearray()
         while not answer.endswith(b"\n"):
             left = deadline - time.monotonic()
@@ -69,12 +76,9 @@ class DocumentReader:
             piece = os.read(process.stdout.fileno(), 1 << 20)
             if not piece:
                 self._end()
-                raise Undecipherable(_DIED)
+                return b""
             answer += piece
-        said: dict[str, Any] = json.loads(answer)
-        if "error" in said:
-            raise Undecipherable(said["error"])
-        return said
+        return bytes(answer)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -98,6 +102,16 @@ class DocumentReader:
                     with suppress(OSError):  # what it did not take
                         pipe.close()
             self._process = None
+
+
+def shared_reader() -> DocumentReader:
+    """This process's own (a fork gets another): starting one takes a second, and it ends by itself when idle."""
+    return _reader_of(os.getpid())
+
+
+@cache
+def _reader_of(pid: int) -> DocumentReader:
+    return DocumentReader()
 
 
 def _send(pipe: Any, question: bytes) -> None:
