@@ -86,6 +86,15 @@ class Source(TenantModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def holds(self) -> str:
+        """How much would go with it, in words."""
+        articles = Article.objects.for_org(self.org_id).filter(source=self).count()
+        passages = Passage.objects.for_org(self.org_id).filter(article__source=self).count()
+        files = SourceFile.objects.for_org(self.org_id).filter(source=self).count()
+        parts = [(articles, "article"), (passages, "passage"), (files, "file")]
+        return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in parts)
+
     def next_after(self, moment: dt.datetime) -> dt.datetime | None:
         """When a site that was read at `moment` is to be read again."""
         days = {Source.Every.DAY: 1, Source.Every.WEEK: 7}.get(Source.Every(self.every))
