@@ -31,13 +31,20 @@ PATIENCE = dt.timedelta(seconds=60)
 @transaction.atomic
 def write_article(*, article: Article, by: User | None) -> Article:
     """Stores the unsaved `article` and has it read."""
-    article.source, _ = Source.objects.get_or_create(
-        org_id=article.org_id, name=SOURCE, defaults={"kind": Source.Kind.MANUAL}
-    )
+    article.source = _source_of(article.org_id)
     article.external_id = str(article.pk)
     add_row(row=article, by=by)
     transaction.on_commit(lambda: have_read(article))
     return article
+
+
+def _source_of(org_id: uuid.UUID) -> Source:
+    """The source of written articles, whatever it is called by now."""
+    written = Source.objects.for_org(org_id).filter(kind=Source.Kind.MANUAL).order_by("created_at").first()
+    found: Source = (
+        written or Source.objects.get_or_create(org_id=org_id, name=SOURCE, defaults={"kind": Source.Kind.MANUAL})[0]
+    )
+    return found
 
 
 @transaction.atomic

@@ -18,7 +18,6 @@ from agents.knowledge.documents.reader import DocumentReader
 from agents.knowledge.holding import Hold
 from agents.knowledge.models import SourceDocument
 from agents.knowledge.staging import NothingRead, stage
-from halo.db import release_connection
 from halo.outgoing.client import Answer, NotReached, fetch
 
 # What robots.txt calls us.
@@ -157,7 +156,7 @@ class Crawler:
         if kind not in ("text/html", "application/xhtml+xml"):
             return self._end(document, State.SKIPPED, f"It is no text ({kind[:60]}).")
         charset = parameters.partition("charset=")[2].strip("\"' ;")[:40]
-        page = self.reader.read_page(answer.body, url=url, charset=charset)
+        page = self.reader.read_page(answer.body, url=url, charset=charset, tick=self.hold.pulse)
         links = [] if page.nofollow or "nofollow" in said or self._is_listed() else self._inside(page.links)
         if page.noindex or "noindex" in said:
             return self._end(document, State.SKIPPED, "The page asks not to be indexed.", links)
@@ -175,7 +174,7 @@ class Crawler:
     def _file(self, document: SourceDocument, kind: str, body: bytes) -> list[Draft | Unreadable]:
         name = urlsplit(document.key).path.rpartition("/")[2] or document.key
         found: list[Draft | Unreadable] = []
-        for item in self.reader.read_file(_FILES[kind], body):
+        for item in self.reader.read_file(_FILES[kind], body, tick=self.hold.pulse):
             if isinstance(item, Draft):
                 part = item.external_id.partition("#part-")
                 title = name if item.title == "page" else item.title
@@ -191,7 +190,7 @@ class Crawler:
                 return self._end(document, State.GONE, f"There is no such sitemap ({answer.status}).")
             return self._failed(document, f"The site answered {answer.status}.", reached=answer.status < 500)
         try:
-            pages, sitemaps = self.reader.read_sitemap(answer.body)
+            pages, sitemaps = self.reader.read_sitemap(answer.body, tick=self.hold.pulse)
         except Undecipherable as error:
             if document.key == self.start:
                 raise NothingRead(f"{document.key}: {error}") from None
@@ -286,7 +285,7 @@ class Crawler:
         return self._rules[where]
 
     def _fetch_rules(self, where: str, *, is_start: bool) -> str:
-        release_connection()
+        self.hold.pulse()
         try:
             deadline = time.monotonic() + FETCH_SECONDS
             answer = fetch(f"{where}/robots.txt", deadline=deadline, max_bytes=MAX_ROBOTS, redirects=5)
@@ -310,7 +309,7 @@ class Crawler:
         own = (urlsplit(url).hostname or "") in settings.HALO_OUTGOING_HOSTS
         pause = min(max(float(asked), 0.0 if own else PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         # Nothing of the database is held while waiting.
-        release_connection()
+        self.hold.pulse()
         time.sleep(max(0.0, self._last + pause - time.monotonic()))
         try:
             deadline = time.monotonic() + FETCH_SECONDS

@@ -18,11 +18,12 @@ from kombu.exceptions import OperationalError
 
 from agents.knowledge.models import SourceDocument, SourceRun, StagedArticle
 from halo import wire
+from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
 WORK_RUN = "agents.tasks.work_run"
-# Longer than any single document takes, shorter than Celery's visibility time-out.
-LEASE = dt.timedelta(seconds=120)
+# Longer than anything takes between two signs of life, so that the work of a killed worker goes on soon.
+LEASE = dt.timedelta(seconds=45)
 # How long a nudge may wait in the queue before it is given again.
 PATIENCE = dt.timedelta(seconds=60)
 MAX_LOST = 5
@@ -43,6 +44,11 @@ class Hold:
         """Says that the work goes on; raises Lost."""
         if not self._mine().update(due_at=timezone.now() + LEASE):
             raise Lost
+
+    def pulse(self) -> None:
+        """`renew`, for whoever is about to wait: afterwards no connection is held."""
+        self.renew()
+        release_connection()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -105,15 +111,21 @@ def nudge(run_id: uuid.UUID, number: int) -> bool:
 def nudge_due(now: dt.datetime) -> int:
     """Nudges for the readings that nobody has worked on in time, and gives up those that were lost too often."""
     nudged = 0
-    for run in SourceRun.objects.filter(status__in=_OPEN, due_at__lte=now).order_by("due_at")[:100]:
-        due = SourceRun.objects.filter(pk=run.pk, claim=run.claim, status__in=_OPEN, due_at=run.due_at)
-        if run.in_hand and run.lost + 1 >= MAX_LOST:
-            note = f"Its worker was lost {MAX_LOST} times. What was known before still serves."
-            if due.update(status=SourceRun.Status.FAILED, note=note, in_hand=False, finished_at=now):
-                log.error("reading_given_up", run=str(run.pk))
+    for run in SourceRun.objects.filter(status__in=_OPEN, due_at__lte=now).defer("memory").order_by("due_at")[:100]:
+        with transaction.atomic():
+            due = SourceRun.objects.filter(pk=run.pk, claim=run.claim, status__in=_OPEN, due_at=run.due_at)
+            # Who holds the row is about to say that the work goes on.
+            if not due.select_for_update(skip_locked=True, of=("self",)).only("pk").exists():
+                continue
+            given_up = run.in_hand and run.lost + 1 >= MAX_LOST
+            if given_up:
+                note = f"Its worker was lost {MAX_LOST} times. What was known before still serves."
+                due.update(status=SourceRun.Status.FAILED, note=note, in_hand=False, finished_at=now)
                 forget_staged(run)
-            continue
-        if due.update(due_at=now + PATIENCE, in_hand=False, lost=F("lost") + (1 if run.in_hand else 0)):
+                log.error("reading_given_up", run=str(run.pk))
+            else:
+                due.update(due_at=now + PATIENCE, in_hand=False, lost=F("lost") + (1 if run.in_hand else 0))
+        if not given_up:
             nudged += nudge(run.pk, run.claim)
     return nudged
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import transaction
+from django.utils import timezone
 
 from agents.knowledge import splitting
 from agents.knowledge.documents.drafts import MAX_CONTENT, MAX_ID, MAX_TITLE, Draft, Unreadable, title_of
@@ -136,6 +137,7 @@ def import_articles(
         done += len(batch)
         if progress is not None:
             progress(done)
+    Source.objects.for_org(org).filter(pk=source.pk).update(last_read_at=timezone.now())
     return report
 
 

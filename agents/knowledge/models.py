@@ -27,7 +27,7 @@ class Source(TenantModel):
     class Kind(models.TextChoices):
         SITE = "site", "Website"
         UPLOAD = "upload", "Files"
-        IMPORT = "import", "JSON Lines"
+        IMPORT = "import", "Import"
         MANUAL = "manual", "Written here"
 
     class Every(models.TextChoices):
@@ -93,7 +93,10 @@ class Source(TenantModel):
         passages = Passage.objects.for_org(self.org_id).filter(article__source=self).count()
         files = SourceFile.objects.for_org(self.org_id).filter(source=self).count()
         parts = [(articles, "article"), (passages, "passage"), (files, "file")]
-        return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in parts)
+        return (
+            ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in parts if number)
+            or "nothing yet"
+        )
 
     def next_after(self, moment: dt.datetime) -> dt.datetime | None:
         """When a site that was read at `moment` is to be read again."""

@@ -115,7 +115,8 @@ def _read_file(hold: Hold, document: SourceDocument, reader: DocumentReader) -> 
     try:
         if document.file is None:
             raise Undecipherable("It was removed.")
-        found = reader.read_file(document.file.name, bytes(document.file.data))
+        hold.pulse()
+        found = reader.read_file(document.file.name, bytes(document.file.data), tick=hold.pulse)
     except Undecipherable as error:
         with hold.writing():
             document.state, document.reason = SourceDocument.State.FAILED, str(error)

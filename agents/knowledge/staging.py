@@ -26,7 +26,6 @@ from agents.knowledge.models import (
     SourceRun,
     StagedArticle,
 )
-from halo.db import release_connection
 
 # Pieces that are embedded between two signs of life: about two seconds.
 PIECES = 64
@@ -112,7 +111,7 @@ def embed_some(hold: Hold) -> bool:
             break
     if not rows:
         return False
-    release_connection()
+    hold.pulse()
     cut = [splitting.split(row.title, row.content) for row in rows]
     vectors = _embedded(hold, [piece for pieces in cut for piece in pieces])
     with hold.writing():
@@ -130,8 +129,7 @@ def _embedded(hold: Hold, pieces: list[splitting.Piece]) -> Vectors:
     parts = []
     for start in range(0, len(pieces), PIECES):
         parts.append(vectors_of(pieces[start : start + PIECES]))
-        hold.renew()
-        release_connection()
+        hold.pulse()
     return np.concatenate(parts)
 
 
@@ -277,7 +275,8 @@ def _note(run: SourceRun, withheld: int) -> str:
     failed = documents.filter(state=SourceDocument.State.FAILED).count()
     sentences = list(run.memory.get("cut", []))
     if failed:
-        what = "page or file" if failed == 1 else "pages or files"
+        what = "page" if run.source.kind == Source.Kind.SITE else "file"
+        what += "" if failed == 1 else "s"
         sentences.append(f"{failed} {what} could not be read; what was known of them stays.")
     if withheld:
         sentences.append(

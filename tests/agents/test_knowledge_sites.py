@@ -99,7 +99,7 @@ def test_pages_that_fail_keep_what_was_known_of_them_and_of_what_they_linked_to(
     site.pages["/a"] = Reply("broken", 500)  # the only page that links to /d
     run = again(source)
     assert (run.status, run.removed, run.unchanged) == ("done", 0, 3)
-    assert "1 page or file could not be read" in run.note
+    assert "1 page could not be read" in run.note
     assert titles(source) == {"Start", "Alpha", "Beta", "Gamma", "Delta"}
     failed = run.documents.get(state="failed")
     assert (failed.key, failed.reason) == (f"{site.address}/a", "The site answered 500.")

@@ -38,7 +38,7 @@ class FilesField(forms.FileField):
         super().__init__(**kwargs)
         self.suffixes = suffixes
 
-    def clean(self, data: Any, initial: Any = None) -> list[Upload]:  # type: ignore[override]
+    def clean(self, data: Any, initial: Any = None) -> list[Upload]:
         given: list[UploadedFile] = [file for file in (data if isinstance(data, list) else [data]) if file]
         if not given:
             if self.required:
@@ -92,6 +92,8 @@ class SourceForm(StaffForm):
         if adding and "name" in self.fields:
             self.fields["name"].required = False
             self.fields["name"].help_text = "What you call it. Empty: the website's or the first file's name."
+        for name in {"include", "exclude"} & {*self.fields}:
+            self.fields[name].widget.attrs["rows"] = 4
         if "address" in self.fields:
             self.fields["address"].required = True
         if self.kind in FILES_OF and adding:

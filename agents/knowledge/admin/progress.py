@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
+from django.db.models import Case, Count, F, IntegerField, QuerySet, Value, When
 
 from agents import sources
 from agents.knowledge.models import Source, SourceDocument, SourceFile, SourceRun, StagedArticle
@@ -16,16 +16,6 @@ from orgs.staff_lists import BoundedPaginator
 SHOWN_FILES = 200
 SHOWN_DOCUMENTS = 12
 DOCUMENTS_A_PAGE = 100
-TONES = {
-    SourceRun.Status.QUEUED: "",
-    SourceRun.Status.RUNNING: "fair",
-    SourceRun.Status.DONE: "good",
-    SourceRun.Status.FAILED: "bad",
-    SourceRun.Status.STOPPED: "",
-    SourceDocument.State.READ: "good",
-    SourceDocument.State.PARTLY: "fair",
-    SourceDocument.State.GONE: "fair",
-}
 State = SourceDocument.State
 # What wants to be looked at comes first.
 _WORST_FIRST = [State.FAILED, State.PARTLY, State.GONE, State.SKIPPED, State.WAITING, State.READ]
@@ -88,6 +78,10 @@ def documents_of(run: SourceRun, state: str = "") -> QuerySet[SourceDocument]:
     found: QuerySet[SourceDocument] = SourceDocument.objects.for_org(run.org_id).filter(run=run)
     if state:
         return found.filter(state=state).order_by("pk")
+    if run.is_open:
+        # What has just been read, and below it what comes next.
+        found = found.annotate(waits=Case(When(state=State.WAITING, then=F("pk")), default=-F("pk")))
+        return found.order_by(Case(When(state=State.WAITING, then=1), default=0), "waits")
     whens = [When(state=one, then=Value(rank)) for rank, one in enumerate(_WORST_FIRST)]
     return found.annotate(rank=Case(*whens, output_field=IntegerField())).order_by("rank", "pk")
 

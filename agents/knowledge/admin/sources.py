@@ -193,7 +193,6 @@ class SourceAdmin(StaffAdmin):
         return {
             "source": source,
             "progress": progress.of(source),
-            "tones": progress.TONES,
             "articles_url": f"{articles}?source__id__exact={source.pk}",
             "may_build": may(request.user, Action.BUILD, source.org_id),
         }
@@ -215,17 +214,16 @@ class SourceAdmin(StaffAdmin):
         run = SourceRun.objects.for_org(source.org_id).filter(source=source, pk=run_id).defer("memory").first()
         if run is None:
             raise Http404
-        state = request.GET.get("state", "")
+        state, counts = request.GET.get("state", ""), progress.counts_of(run)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Reading of {source}",
             "opts": self.opts,
             "source": source,
             "run": run,
-            "tones": progress.TONES,
             "state": state,
-            "counts": progress.counts_of(run),
-            "states": SourceDocument.State.choices,
+            "counts": counts,
+            "states": [(value, label, counts.get(value, 0)) for value, label in SourceDocument.State.choices],
             "page": progress.page_of(run, state, request.GET.get("p", "1")),
             "back": self.change_url(source.pk),
         }

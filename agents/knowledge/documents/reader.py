@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,9 +20,16 @@ from agents.knowledge.documents.drafts import Draft, Page, Undecipherable, Unrea
 FILE_SECONDS = 60.0
 PAGE_SECONDS = 20.0
 START_SECONDS = 30.0
+TICK_SECONDS = 5.0
 _ROOT = Path(__file__).resolve().parents[3]
 _TOO_SLOW = "It takes longer to read than a document may."
 _DIED = "It could not be read: its reader ended."
+
+
+Tick = Callable[[], None]
+
+
+def _nothing() -> None: ...
 
 
 class DocumentReader:
@@ -31,27 +39,29 @@ class DocumentReader:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def read_file(self, name: str, data: bytes, *, seconds: float = FILE_SECONDS) -> list[Draft | Unreadable]:
-        """The articles in a file and notes about it; raises Undecipherable."""
-        said = self._ask({"what": "file", "name": name}, data, seconds)
+    def read_file(
+        self, name: str, data: bytes, *, tick: Tick = _nothing, seconds: float = FILE_SECONDS
+    ) -> list[Draft | Unreadable]:
+        """The articles in a file and notes about it; raises Undecipherable. `tick` is called every few seconds."""
+        said = self._ask({"what": "file", "name": name}, data, tick, seconds)
         return [*(Draft(**item) for item in said["drafts"]), *(Unreadable(**item) for item in said["notes"])]
 
-    def read_page(self, data: bytes, *, url: str, charset: str = "", seconds: float = PAGE_SECONDS) -> Page:
+    def read_page(self, data: bytes, *, url: str, charset: str = "", tick: Tick = _nothing) -> Page:
         """The page's text, links and wishes; raises Undecipherable."""
-        return Page(**self._ask({"what": "page", "url": url, "charset": charset}, data, seconds)["page"])
+        return Page(**self._ask({"what": "page", "url": url, "charset": charset}, data, tick, PAGE_SECONDS)["page"])
 
-    def read_sitemap(self, data: bytes, *, seconds: float = PAGE_SECONDS) -> tuple[list[str], list[str]]:
+    def read_sitemap(self, data: bytes, *, tick: Tick = _nothing) -> tuple[list[str], list[str]]:
         """The pages and the further sitemaps that it names; raises Undecipherable."""
-        said = self._ask({"what": "sitemap"}, data, seconds)
+        said = self._ask({"what": "sitemap"}, data, tick, PAGE_SECONDS)
         return said["pages"], said["sitemaps"]
 
-    def _ask(self, request: dict[str, Any], data: bytes, seconds: float) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], data: bytes, tick: Tick, seconds: float) -> dict[str, Any]:
         with self._lock:
             was_there = self._process is not None
-            answer = self._answer(request, data, seconds)
+            answer = self._answer(request, data, tick, seconds)
             if not answer and was_there:
                 # It had nothing to do for a while and ended in this very moment.
-                answer = self._answer(request, data, seconds)
+                answer = self._answer(request, data, tick, seconds)
         if not answer:
             raise Undecipherable(_DIED)
         said: dict[str, Any] = json.loads(answer)
@@ -59,7 +69,7 @@ class DocumentReader:
             raise Undecipherable(said["error"])
         return said
 
-    def _answer(self, request: dict[str, Any], data: bytes, seconds: float) -> bytes:
+    def _answer(self, request: dict[str, Any], data: bytes, tick: Tick, seconds: float) -> bytes:
         """A line of JSON; nothing where the process ended. Raises Undecipherable past the time."""
         deadline = time.monotonic() + seconds + (START_SECONDS if self._process is None else 0.0)
         process = self._started()
@@ -70,9 +80,16 @@ class DocumentReader:
         answer = bytearray()
         while not answer.endswith(b"\n"):
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+            if left <= 0:
                 self._end()
                 raise Undecipherable(_TOO_SLOW)
+            if not select.select([process.stdout], [], [], min(left, TICK_SECONDS))[0]:
+                try:
+                    tick()
+                except BaseException:
+                    self._end()  # its answer would be taken for the next one's
+                    raise
+                continue
             piece = os.read(process.stdout.fileno(), 1 << 20)
             if not piece:
                 self._end()
