@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agents.knowledge.admin import ArticleAdmin, SourceAdmin
+from agents.knowledge.admin import ArticleAdmin, GuidanceAdmin, SourceAdmin
 from agents.models import Agent, AgentVersion, RoutingRule
 from agents.routing import check_conditions
 from agents.services import add_agent, change_agent, make_default, set_model_endpoint, set_status
@@ -23,7 +23,7 @@ from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_forms import ModelKeyFields, StaffForm
 from orgs.staff_lists import ScopedRelatedFilter
 
-__all__ = ["AgentAdmin", "AgentVersionAdmin", "ArticleAdmin", "RoutingRuleAdmin", "SourceAdmin"]
+__all__ = ["AgentAdmin", "AgentVersionAdmin", "ArticleAdmin", "GuidanceAdmin", "RoutingRuleAdmin", "SourceAdmin"]
 
 ENDPOINT = {"base_url", "new_key", "forget_key"}
 STATUS_COLOURS = {"Active": "success", "Paused": "warning", "Retired": "danger"}

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from agents.knowledge.models import (
     Article,
+    Guidance,
     Passage,
     Source,
     SourceDocument,
@@ -29,6 +30,7 @@ __all__ = [
     "AgentConfig",
     "AgentVersion",
     "Article",
+    "Guidance",
     "Passage",
     "RoutingRule",
     "Source",

@@ -286,3 +286,24 @@ class StagedArticle(TenantModel):
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class Guidance(TenantModel):
+    """What all agents of an organisation are always shown, whatever is asked; never searched and never cited."""
+
+    title = models.CharField(max_length=100)
+    text = models.TextField(
+        max_length=4000,
+        help_text="In your own words, to the agent: “Offer a call when somebody is angry.” Agents follow it in every "
+        "answer. Facts, prices and instructions for visitors belong into articles, where they can be cited.",
+    )
+    is_active = models.BooleanField("in use", default=True)
+    position = models.PositiveIntegerField(default=0, help_text="They are shown from the lowest number up.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "guidance"
+        indexes = [models.Index(fields=["org", "position", "id"], name="guidance_order")]
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,11 +1,18 @@
-"""Sources that are read: websites and files, their readings, and what a reading has prepared."""
+"""Sources that are read, what a reading prepares, and guidance, whose changes invalidate caches."""
 
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import halo.ids
 from django.conf import settings
 from django.db import migrations, models
+
+import halo.ids
+
+FORWARD = """
+CREATE TRIGGER guidance_bumps_config AFTER INSERT OR UPDATE OR DELETE ON agents_guidance
+    FOR EACH ROW EXECUTE FUNCTION halo_bump_config();
+"""
+BACKWARD = "DROP TRIGGER guidance_bumps_config ON agents_guidance;"
 
 
 class Migration(migrations.Migration):
@@ -16,6 +23,30 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="Guidance",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=100)),
+                (
+                    "text",
+                    models.TextField(
+                        help_text="In your own words, to the agent: “Offer a call when somebody is angry.” Agents follow it in every "
+                        "answer. Facts, prices and instructions for visitors belong into articles, where they can be cited.",
+                        max_length=4000,
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="in use")),
+                (
+                    "position",
+                    models.PositiveIntegerField(default=0, help_text="They are shown from the lowest number up."),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+            ],
+            options={
+                "verbose_name_plural": "guidance",
+            },
+        ),
         migrations.CreateModel(
             name="SourceDocument",
             fields=[
@@ -116,8 +147,8 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="The page to begin with, or the site's sitemap (an address that ends in .xml or .xml.gz). Pages of "
-                "the same host are read; of an address with a path, those below that path.",
+                help_text="The page to begin with, or the site's sitemap (an address that ends in .xml or .xml.gz). "
+                "Pages of the same host are read; of an address with a path, those below that path.",
                 max_length=1000,
             ),
         ),
@@ -198,6 +229,16 @@ class Migration(migrations.Migration):
             model_name="source",
             constraint=models.CheckConstraint(
                 condition=models.Q(("page_limit__gte", 1), ("page_limit__lte", 5000)), name="source_page_limit_in_range"
+            ),
+        ),
+        migrations.AddField(
+            model_name="guidance",
+            name="org",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="orgs.organization",
+                verbose_name="organisation",
             ),
         ),
         migrations.AddField(
@@ -324,6 +365,10 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE, related_name="staged", to="agents.sourcerun"
             ),
         ),
+        migrations.AddIndex(
+            model_name="guidance",
+            index=models.Index(fields=["org", "position", "id"], name="guidance_order"),
+        ),
         migrations.AddConstraint(
             model_name="sourcefile",
             constraint=models.UniqueConstraint(fields=("source", "name"), name="source_file_name_unique"),
@@ -366,4 +411,5 @@ class Migration(migrations.Migration):
             model_name="stagedarticle",
             constraint=models.UniqueConstraint(fields=("run", "external_id"), name="staged_external_id_unique"),
         ),
+        migrations.RunSQL(FORWARD, BACKWARD),
     ]

@@ -28,6 +28,7 @@ PAGES = [
     ("agents.agentversion", EVERYBODY, set(), set()),
     ("agents.routingrule", EVERYBODY, BUILDERS, BUILDERS),
     ("agents.source", EVERYBODY, BUILDERS, BUILDERS),
+    ("agents.guidance", EVERYBODY, BUILDERS, BUILDERS),
     ("agents.article", EVERYBODY, BUILDERS, set()),  # one that a source brings: read and deleted
     ("chat_sessions.enduser", EVERYBODY, BUILDERS, BUILDERS),
     ("chat_sessions.company", EVERYBODY, BUILDERS, BUILDERS),

@@ -77,7 +77,7 @@ class ArticleAdmin(StaffAdmin):
             {
                 "fields": ("title", "url", "content"),
                 "description": f"Agents find and quote it some seconds after it is saved. {_FOR_VISITORS} What agents "
-                "are always to keep in mind, whatever is asked, is the organisation's guidance, and not an article.",
+                "are always to keep in mind, whatever is asked, is guidance, and not an article.",
             },
         ),
     )
