@@ -31,8 +31,9 @@ class Migration(migrations.Migration):
                 (
                     "text",
                     models.TextField(
-                        help_text="In your own words, to the agent: “Offer a call when somebody is angry.” Agents follow it in every "
-                        "answer. Facts, prices and instructions for visitors belong into articles, where they can be cited.",
+                        help_text="In your own words, to the agent: “Offer a call when somebody is angry.” Agents "
+                        "follow it in every answer. Facts, prices and instructions for visitors belong into "
+                        "articles, where they can be cited.",
                         max_length=4000,
                     ),
                 ),
