@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents import catalog
+from agents import catalog, guidance
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
@@ -47,7 +47,7 @@ def read(held: Claim) -> Reading:
         message=message,
         mode=turn.mode,
         organization=turn.org.name,
-        guidance=turn.org.guidance,
+        guidance=guidance.text_of(turn.org),
         transcript=earlier,
         told_history=[Line(line["role"], line["text"]) for line in snapshot.get("conversation_history", ())],
         verified=turn.verified,

@@ -18,9 +18,9 @@ from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from conversations.admin import transcript
-from conversations.admin.markdown import host_of
 from conversations.models import Conversation, Message, MessageImage, Turn, TurnTrace
 from conversations.takeover import close, hand_back, take_over
+from halo.markdown import host_of
 from orgs import audit
 from orgs.models import User
 from orgs.permissions import Action, org_ids

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from conversations.admin.markdown import link, render
 from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+from halo.markdown import link, render
 
 PAGE = 100
 
