@@ -87,6 +87,15 @@ class OrganizationAdmin(StaffAdmin):
             },
         ),
         (
+            "What answers cost",
+            {
+                "fields": ("input_price", "output_price", "currency"),
+                "description": "Tokens times these prices are the cost on traces and conversations. Halo looks up no "
+                "prices: copy them from your provider. They count from the next answer on; an agent may have prices "
+                "of its own.",
+            },
+        ),
+        (
             "Limits and retention",
             {
                 "fields": ("key_rate_limit", "retain_messages_months", "retain_traces_days", "retain_events_days"),
