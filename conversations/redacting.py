@@ -25,12 +25,12 @@ SHORTEST = 8
 _OPEN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent", "cache-control"})
 _SCHEME = re.compile(r"(?:bearer|basic|token|apikey)\s+", re.IGNORECASE)
 
-# SECURITY: each repetition is bounded or ends at a character that it cannot contain, so that no text makes this slow.
+# SECURITY: repetitions are bounded, and a long one begins only where a word does, so that no text makes this slow.
 _SHAPES = {
     "an identity secret": r"ha_secret_[\w-]{16,200}",
     "a widget key": r"ab_live_[\w-]{16,200}",
     "a session id": r"sess_[\w-]{16,200}",
-    "an identity token": r"eyJ[\w-]{6,8000}(?:\.[\w-]{2,8000}){1,4}",
+    "an identity token": r"(?<![\w-])eyJ[\w-]{6,8000}(?:\.[\w-]{2,8000}){1,4}",
     "a private key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?",
     "a key": (
         r"(?<![A-Za-z0-9])(?:[spr]k[-_][\w-]{16,300}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,100}"

@@ -69,8 +69,10 @@ def page(told: Told) -> dict[str, Any]:
     rounds = _rounds(told)
     raw = next((call["said"] for call in reversed(rounds) if call["said"] and not call["tools"]), "")
     sent = clean.text(answered.text) if answered else ""
-    # For the partial that explains, whichever way it takes it.
-    turn.explanation = clean.json(turn.explanation)
+    for name in ("model_name", "error_detail", "request_id", "explanation"):
+        setattr(turn, name, clean.json(getattr(turn, name)))
+    for label in told.labels:
+        label.comment = clean.text(label.comment)
     total = (told.waited_ms or 0.0) + told.took_ms if told.took_ms is not None else None
     snapshot = clean.json(turn.snapshot)
     return {
@@ -90,7 +92,7 @@ def page(told: Told) -> dict[str, Any]:
         "difference": parts.difference(raw, sent) if raw and answered else None,
         "passages": _passages(told, citations),
         "calls": [_call(call, clean) for call in told.calls],
-        "shares": parts.shares(turn.confidence_inputs),
+        "shares": parts.shares(clean.json(turn.confidence_inputs)),
         "explanation": turn.explanation,
         "explained_by": ["admin/halo/explanation.html", "admin/halo/explanation_plain.html"],
         "layers": parts.layers(told.prompt),
@@ -184,6 +186,7 @@ def _call(call: ToolCall, clean: Redactor) -> dict[str, Any]:
     return {
         "call": call,
         "name": clean.text(call.name),
+        "effect_key": clean.text(call.effect_key),
         "took": parts.duration(took) if took is not None else "",
         "said": clean.text(call.said),
         # As text before it is parsed: a secret may stand across what JSON takes apart.
@@ -202,7 +205,7 @@ def _why_no_trace(turn: Turn) -> str:
         return "A teammate had taken over, so no model was asked."
     if turn.status in Turn.IN_FLIGHT:
         return "This message is still being answered."
-    if turn.claimed_at is None:
+    if turn.status == Turn.Status.FAILED and turn.claimed_at is None:
         return "No process came to answer this message in time, so no model was asked."
     if turn.status == Turn.Status.FAILED and turn.lost:
         return "The process that answered was lost before it could write anything down."

@@ -9,7 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,12 +17,13 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from agents import confidence
+from agents.prompts.layers import PLATFORM_RULES
 
 LONGEST = 40_000  # characters of one text; what is longer is in the download
-MOST_PIECES = 150  # sentences that are compared; the comparison is quadratic
+MOST_WORDS = 1000  # that are compared; what is longer is shown as it was
 WIDTH = 1000  # of the time line, in units of its own
 
-_PIECE = re.compile(r"[^\n.!?]*[.!?\n]+\s*|[^\n.!?]+")
+_WORD = re.compile(r"\S+\s*")
 _LAYER = re.compile(r"^(?=# |\[Knowledge\]|The visitor (?:proved|has not proved) who they are)", re.MULTILINE)
 _PHASES = {"search": "Search", "model": "Model", "tools": "Tools"}
 INPUTS = {
@@ -179,11 +180,12 @@ def marked(text: str, quotes: Iterable[str]) -> SafeString:
 
 def difference(said: str, sent: str) -> SafeString | None:
     """What the model said against what was sent: struck out and added. None where they are the same, or too long."""
-    before, after = _PIECE.findall(said.strip()), _PIECE.findall(sent.strip())
-    if said.strip() == sent.strip() or max(len(before), len(after)) > MOST_PIECES:
+    before, after = _WORD.findall(said.strip()), _WORD.findall(sent.strip())
+    if said.strip() == sent.strip() or max(len(before), len(after)) > MOST_WORDS:
         return None
     html = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, _bare(before), _bare(after), autojunk=False).get_opcodes():
+    # Words that are everywhere begin no match (`autojunk`), which also bounds the time that hostile texts take.
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, _bare(before), _bare(after)).get_opcodes():
         if tag == "equal":
             html.append(escape("".join(after[j1:j2])))
             continue
@@ -194,8 +196,8 @@ def difference(said: str, sent: str) -> SafeString | None:
     return format_html_join("", "{}", ((part,) for part in html))
 
 
-def _bare(pieces: Sequence[str]) -> list[str]:
-    return [piece.strip() for piece in pieces]
+def _bare(words: Sequence[str]) -> list[str]:
+    return [word.strip() for word in words]
 
 
 def layers(prompt: object) -> list[Layer]:
@@ -211,6 +213,8 @@ def layers(prompt: object) -> list[Layer]:
         if role == "system":
             parts = [part for part in _LAYER.split(text) if part.strip()]
             found += [Layer(role, _title(part), cut(part.strip())) for part in parts]
+            if found and text.startswith(PLATFORM_RULES):
+                found[0] = replace(found[0], title="Rules of the platform")
         else:
             whole = "\n".join(filter(None, [text, *asked]))
             found.append(Layer(role, " ".join(whole.split())[:80] or "(nothing)", cut(whole)))

@@ -87,10 +87,10 @@ def _spent(conversation: Conversation) -> dict[str, Any]:
     spent = found.aggregate(
         read=Sum("prompt_tokens", default=0),
         written=Sum("completion_tokens", default=0),
-        cost=Sum("cost"),
+        paid=Sum("cost"),
         unpriced=Count("pk", filter=Q(cost=None) & (Q(prompt_tokens__gt=0) | Q(completion_tokens__gt=0))),
     )
-    return {**spent, "cost": money(spent["cost"], conversation.org.currency)}
+    return {**spent, "cost": money(spent["paid"], conversation.org.currency)}
 
 
 def _images(org: uuid.UUID, messages: list[uuid.UUID]) -> dict[uuid.UUID, list[MessageImage]]:
