@@ -128,9 +128,7 @@ def bars(timings: object, *, waited_ms: float | None, took_ms: float | None) -> 
         end = max(end, at + ms)
     total = number(known.get("total_ms")) or end
     if took_ms is not None and took_ms > total > 0:
-        stretches.append(
-            ("record", "Recording", "the answer, and all that belongs to it", begin + total, took_ms - total)
-        )
+        stretches.append(("record", "Recording", "writing down what came of it", begin + total, took_ms - total))
     span = max((at + ms for *_, at, ms in stretches), default=0.0)
     return [
         Bar(kind, label, note, duration(ms), *_place(at, ms, span))
