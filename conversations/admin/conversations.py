@@ -36,15 +36,16 @@ OUTCOMES = {
     "With a teammate": "info",
     "Not answered": "danger",
 }
-ANSWER_TYPES = {
-    str(AnswerType.ANSWERABLE.label): "success",
-    str(AnswerType.NEEDS_FACT.label): "info",
-    str(AnswerType.AMBIGUOUS.label): "info",
-    str(AnswerType.NOT_IN_KNOWLEDGE.label): "warning",
-    str(AnswerType.NOT_ALLOWED.label): "warning",
-    str(AnswerType.NEEDS_PERSON.label): "warning",
+# As short as a column wants them.
+KINDS = {value: str(label) for value, label in AnswerType.choices if value} | {AnswerType.ANSWERABLE: "Answered"}
+KIND_COLOURS = {
+    KINDS[AnswerType.ANSWERABLE]: "success",
+    KINDS[AnswerType.NEEDS_FACT]: "info",
+    KINDS[AnswerType.AMBIGUOUS]: "info",
+    KINDS[AnswerType.NOT_IN_KNOWLEDGE]: "warning",
+    KINDS[AnswerType.NOT_ALLOWED]: "warning",
+    KINDS[AnswerType.NEEDS_PERSON]: "warning",
 }
-ANSWER_TYPES_SHOWN = frozenset(value for value in AnswerType.values if value)
 MOST_FOUND, MOST_PEOPLE = 1000, 200
 IMAGE_TYPES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 
@@ -146,9 +147,9 @@ class ConversationAdmin(StaffAdmin):
     def outcome_label(self, obj: Conversation) -> str:
         return obj.get_outcome_display() if obj.outcome else ""
 
-    @display(description="Last answer", label=ANSWER_TYPES)
+    @display(description="Last answer", label=KIND_COLOURS)
     def answer_kind(self, obj: Conversation) -> str:
-        return str(AnswerType(obj.answer_type).label) if obj.answer_type in ANSWER_TYPES_SHOWN else ""
+        return KINDS.get(obj.answer_type, "")
 
     @admin.display(description="Confidence")
     def confidence(self, obj: Conversation) -> str:
