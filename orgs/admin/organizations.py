@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any, ClassVar
 
@@ -30,6 +31,12 @@ class OrganizationForm(ModelKeyFields, StaffForm):
     """Settings, with the model's key as a field that never shows what is stored."""
 
     blame: ClassVar[dict[str, str]] = {"base_url": "model_base_url"}
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].strip().upper()
+        if not re.fullmatch(r"[A-Z]{3}", currency):
+            raise ValidationError("A currency is three letters, such as USD or EUR.")
+        return currency
 
 
 class NewOrganizationForm(StaffForm):
