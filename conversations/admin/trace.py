@@ -38,7 +38,8 @@ class Told:
         self.labels = list(labels.order_by("created_at", "pk"))
         clean = self.redactor.json
         trace = self.trace
-        self.prompt, self.passages = (clean(trace.prompt), clean(trace.passages)) if trace else ([], [])
+        self.prompt = clean(trace.prompt) if trace else []
+        self.passages = clean(trace.passages) if trace else []
         self.model_calls = clean(trace.model_calls) if trace else []
         self.timings = clean(trace.timings) if trace else {}
 
