@@ -7,9 +7,9 @@ import uuid
 from typing import Any
 
 from conversations.admin import trace_parts as parts
-from conversations.admin.markdown import link, render
 from conversations.models import AnswerLabel, Conversation, Message, ToolCall, Turn, TurnTrace
 from conversations.redacting import Redactor, redactor_for
+from halo.markdown import link, render
 
 TONES = {"answerable": "good", "not_in_knowledge": "fair", "not_allowed": "fair", "needs_person": "fair"}
 KEPT_OF_TURN = (
