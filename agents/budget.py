@@ -62,7 +62,7 @@ class Verdict:
 
 
 def threshold_for(*, own: Sequence[Judged], shipped: Sequence[Judged], budget: float) -> Verdict:
-    """The lowest threshold that keeps `budget`, a share in (0, 1), by these answers; a larger budget never raises it."""
+    """The lowest threshold that keeps `budget`, a share in (0, 1); a larger budget never raises it."""
     lent = max(0, ENOUGH - len(own)) if shipped else 0
     total = math.fsum(answer.weight for answer in shipped)
     judged = [*own, *(Judged(a.confidence, a.right, a.weight * lent / total) for a in shipped if lent)]
@@ -128,9 +128,7 @@ def _beta(x: float, a: float, b: float) -> float:
         return 1.0
     if x > (a + 1) / (a + b + 2):
         return 1 - _beta(1 - x, b, a)
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    )
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
     tiny = 1e-300
     c, d = 1.0, 1 / (_not_zero(1 - (a + b) * x / (a + 1), tiny))
     fraction = d
