@@ -12,18 +12,19 @@ from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Left
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from conversations.admin import transcript
+from conversations.admin.judging import JudgementForm, judge
 from conversations.admin.markdown import host_of
 from conversations.models import Conversation, Message, MessageImage, Turn, TurnTrace
 from conversations.takeover import close, hand_back, take_over
 from orgs import audit
 from orgs.models import User
-from orgs.permissions import Action, org_ids
+from orgs.permissions import Action, may, org_ids
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
@@ -135,6 +136,7 @@ class ConversationAdmin(StaffAdmin):
         return [
             path("<uuid:object_id>/images/<int:image_id>/", wrap(self.image_view), name=f"{name}_image"),
             path("<uuid:object_id>/turns/<uuid:turn_id>/", wrap(self.turn_view), name=f"{name}_turn"),
+            path("<uuid:object_id>/turns/<uuid:turn_id>/judge/", wrap(self.judge_view), name=f"{name}_judge"),
             *super().get_urls(),
         ]
 
@@ -152,6 +154,8 @@ class ConversationAdmin(StaffAdmin):
             "transcript": found,
             "person": conversation.session.end_user,
             "company": conversation.session.company,
+            "may_judge": may(request.user, Action.WRITE_NOTES, conversation.org_id),
+            "before": before,
             "actions_detail": self._get_actions_navigation(
                 list(self.actions_detail), self.get_actions_detail(request, object_id), object_id
             ),
@@ -162,10 +166,7 @@ class ConversationAdmin(StaffAdmin):
     def turn_view(self, request: HttpRequest, object_id: uuid.UUID, turn_id: uuid.UUID) -> HttpResponse:
         """How an answer came about: what the request brought, what the model was shown, how long it took."""
         conversation = self._readable(request, str(object_id))
-        turns = Turn.objects.for_org(conversation.org_id).select_related("agent_version", "routing_rule")
-        turn = turns.filter(conversation=conversation, pk=turn_id).first()
-        if turn is None:
-            raise Http404
+        turn = self._turn(conversation, turn_id)
         trace = TurnTrace.objects.for_org(conversation.org_id).filter(turn=turn).first()
         audit.record(org=conversation.org_id, actor=acting(request), action="trace.read", target=turn)
         parts = [("What the request brought", turn.snapshot), ("Confidence from", turn.confidence_inputs)]
@@ -178,6 +179,19 @@ class ConversationAdmin(StaffAdmin):
             "parts": [(title, json.dumps(part, indent=2, ensure_ascii=False)) for title, part in parts],
         }
         return TemplateResponse(request, "admin/halo/turn.html", context)
+
+    def judge_view(self, request: HttpRequest, object_id: uuid.UUID, turn_id: uuid.UUID) -> HttpResponse:
+        """A teammate says whether an answer was right, changes their mind, or takes it back."""
+        conversation = self._readable(request, str(object_id))
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not may(request.user, Action.WRITE_NOTES, conversation.org_id):
+            raise PermissionDenied
+        turn = self._turn(conversation, turn_id)
+        judge(request, turn=turn, form=JudgementForm(request.POST), by=acting(request))
+        before = request.POST.get("before", "")
+        where = f"?before={before}" if before.isdecimal() and before.isascii() and len(before) < 19 else ""
+        return HttpResponseRedirect(f"{self.change_url(conversation.pk)}{where}#turn-{turn.pk}")
 
     def image_view(self, request: HttpRequest, object_id: uuid.UUID, image_id: int) -> HttpResponse:
         """The bytes of an image that came with a message."""
@@ -207,6 +221,13 @@ class ConversationAdmin(StaffAdmin):
         if not self.has_view_permission(request, conversation):
             raise PermissionDenied
         return conversation
+
+    def _turn(self, conversation: Conversation, turn_id: uuid.UUID) -> Turn:
+        turns = Turn.objects.for_org(conversation.org_id).select_related("agent_version", "routing_rule")
+        turn: Turn | None = turns.filter(conversation=conversation, pk=turn_id).first()
+        if turn is None:
+            raise Http404
+        return turn
 
     def _context(self, request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
         started = conversation.created_at
