@@ -77,11 +77,15 @@ def calibration_error(estimates: Numbers, truth: Numbers) -> float:
 
 def error_of_chance(estimates: Numbers, *, seed: int = 0) -> float:
     """The ECE that perfectly calibrated estimates would show on average with as many rows: chance alone."""
-    random = np.random.default_rng(seed)
+    random, ordered = np.random.default_rng(seed), np.sort(estimates)
+    sizes = [len(rows) for rows in np.array_split(ordered, min(BINS, len(ordered)))]
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    said = np.add.reduceat(ordered, starts)
     drawn = [
-        calibration_error(estimates, (random.random(len(estimates)) < estimates).astype(float)) for _ in range(DRAWS)
+        np.abs(said - np.add.reduceat((random.random(len(ordered)) < ordered).astype(float), starts)).sum()
+        for _ in range(DRAWS)
     ]
-    return float(np.mean(drawn))
+    return float(np.mean(drawn)) / len(ordered)
 
 
 def auroc_interval(estimates: Numbers, truth: Numbers) -> Interval:

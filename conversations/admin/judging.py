@@ -23,7 +23,7 @@ class JudgementForm(forms.Form):
 def judge(request: HttpRequest, *, turn: Turn, form: JudgementForm, by: User) -> None:
     """Does what the form says and tells the person so."""
     if not form.is_valid():
-        messages.error(request, next(iter(form.errors.values()))[0])
+        messages.error(request, str(next(iter(form.errors.values()))[0]))
         return
     verdict, comment = form.cleaned_data["verdict"], form.cleaned_data["comment"]
     if verdict == WITHDRAW:
