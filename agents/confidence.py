@@ -5,6 +5,7 @@ The coefficients are in confidence.json, which `manage.py fit_confidence` writes
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -167,6 +168,7 @@ def _words(text: str) -> set[str]:
     return {_stem(word) for word in _WORD.findall(text.lower()) if word not in _COMMON}
 
 
+@functools.lru_cache(maxsize=20_000)
 def _stem(word: str) -> str:
     for ending in ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "s", "y", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:

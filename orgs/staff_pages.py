@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -16,7 +16,7 @@ from orgs import audit
 from orgs.models import Organization, User
 from orgs.permissions import Action, may_somewhere, orgs_of, roles_of
 
-View = Callable[[HttpRequest, Organization], HttpResponse]
+View = Callable[[HttpRequest, Organization], HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class StaffPage:
         ]
 
 
-def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequest], HttpResponse]:
-    def view(request: HttpRequest) -> HttpResponse:
+def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequest], HttpResponseBase]:
+    def view(request: HttpRequest) -> HttpResponseBase:
         if request.method != door.method:
             return HttpResponseNotAllowed([door.method])
         if not may_somewhere(request.user, door.needs):
@@ -88,7 +88,7 @@ def _org_asked_for(request: HttpRequest, needs: Action) -> Organization | None:
     return first[0] if len(first) == 1 else None
 
 
-def _choose_org(site: AdminSite, request: HttpRequest, page: StaffPage, door: Door) -> HttpResponse:
+def _choose_org(site: AdminSite, request: HttpRequest, page: StaffPage, door: Door) -> HttpResponseBase:
     term = request.GET.get("q", "").replace("\x00", "").strip()
     possible = orgs_of(request.user, door.needs).filter(name__icontains=term).order_by("name")
     context = {**site.each_context(request), "title": page.title, "term": term, "orgs": possible[:50]}

@@ -25,6 +25,10 @@ ENOUGH = 30
 MOST_ANSWERS = 20_000
 BUDGETS = (0.01, 0.02, 0.05, 0.1)
 DEFAULT_BUDGET = 0.05
+EXPORT_HEADER = (
+    "answered_at", "agent", "version", "conversation", "turn",
+    "confidence", "label_by", "label", "labelled_at", "comment",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +139,6 @@ def rows_for_export(filters: Filters, *, now: dt.datetime) -> Iterator[list[Any]
         yield [times[0], agent, version, str(conversation), str(turn), told, by, verdict, times[1], comment]
 
 
-EXPORT_HEADER = (
-    "answered_at", "agent", "version", "conversation", "turn", "confidence", "label_by", "label", "labelled_at", "comment",
-)  # fmt: skip
-
-
 def _figures(estimates: calibration.Numbers, truth: calibration.Numbers, verdict: Verdict) -> Figures:
     right = float(truth.mean())
     points = calibration.risk_coverage(estimates, truth)
@@ -156,7 +155,7 @@ def _figures(estimates: calibration.Numbers, truth: calibration.Numbers, verdict
     )
 
 
-def _source_row(answers: Sequence[Labelled], by: labels.By, filters: Filters) -> SourceRow:
+def _source_row(answers: Sequence[Labelled], by: AnswerLabel.By, filters: Filters) -> SourceRow:
     said = judged(answers, [by])
     wrong = sum(not right for _, right in said)
     return SourceRow(
@@ -192,5 +191,5 @@ def _latest_confidences(filters: Filters, since: dt.datetime | None) -> list[flo
         found = found.filter(accepted_at__gte=since)
     if filters.agent is not None:
         found = found.filter(agent_version__agent=filters.agent)
-    newest: list[float] = list(found.order_by("-accepted_at").values_list("confidence", flat=True)[: MOST_ANSWERS + 1])
-    return newest
+    newest = found.order_by("-accepted_at").values_list("confidence", flat=True)[: MOST_ANSWERS + 1]
+    return [confidence for confidence in newest if confidence is not None]

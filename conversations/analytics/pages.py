@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -39,7 +39,7 @@ def show_confidence(request: HttpRequest, org: Organization) -> HttpResponse:
     return TemplateResponse(request, "admin/halo/confidence.html", context)
 
 
-def export_labels(request: HttpRequest, org: Organization) -> HttpResponse:
+def export_labels(request: HttpRequest, org: Organization) -> StreamingHttpResponse:
     """The labels within the filters as CSV."""
     filters = read_filters(org, request.GET)
     asked = {"agent": str(filters.agent or ""), "period": filters.period, "by": list(filters.sources)}
