@@ -11,7 +11,7 @@ from agents.calibration import Bin, RiskPoint, thinned
 
 # The drawing's own units: the plot stands inside, axes and their words around it.
 WIDTH, HEIGHT = 460, 330
-LEFT, RIGHT, TOP, BOTTOM = 52, 448, 14, 284
+LEFT, RIGHT, TOP, BOTTOM = 52, 432, 14, 284
 # Points of a curve: more than eyes tell apart.
 MOST_POINTS = 60
 
