@@ -5,6 +5,7 @@ The coefficients are in confidence.json, which `manage.py fit_confidence` writes
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -54,7 +55,10 @@ def _head(written: dict[str, Any]) -> Head:
 
 _FILE = json.loads(resources.files("agents").joinpath("confidence.json").read_text(encoding="utf-8"))
 CONFIDENCE, ANSWERABILITY = _head(_FILE["confidence"]), _head(_FILE["answerability"])
+# How often the answers that the head was fitted on were wrong, by what heads that had not seen them estimated.
+RISK: Mapping[str, Any] = _FILE["confidence"]["risk"]
 
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TOKEN = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"\d[\d.,:/-]*\d|\d")
@@ -73,6 +77,8 @@ _WANTS_PERSON = re.compile(
     r"teammate|operator)|real (?:human|person)|human (?:agent|being|support)|customer service representative)\b",
     re.IGNORECASE,
 )
+# Invented words beyond which more make no difference, and the words that a sentence needs to state something.
+MANY, STATEMENT = 15, 3
 _COMMON = frozenset(
     """the and for you your are can with that this have has not but from was were will would there their they then than
     what when where which who how our out its also into more any all may one some about other only over under such each
@@ -114,19 +120,24 @@ def inputs(
     """Everything the head looks at, by name; recorded on the turn. Shares and similarities are 0 to 1.
 
     `history`: what was said before the question; an answer may repeat it without having made it up.
+    `invented_words` is their number on a logarithmic scale: 1 for fifteen or more, and the first few count most.
+    An answer without a word that means something is as unsupported as can be.
     """
     answer = _FORM.sub(" ", answer)
     known = _known(excerpts)
     tokens, known_tokens = _tokens(answer), _tokens(known)
     words, known_words = _words(answer), _words(known)
     said = _words(" ".join([*history, question]))
+    invented = words - known_words - said
     unknown_names = {name.lower() for name in _NAME.findall(answer)} - set(known_tokens)
     unknown_numbers = set(_NUMBER.findall(answer)) - set(_NUMBER.findall(known))
     return {
         **coverage(question=question, excerpts=excerpts),
         "word_support": _share(words, known_words),
         "pair_support": _share(set(pairwise(tokens)), set(pairwise(known_tokens))),
-        "invention": round(len(words - known_words - said) / len(words), 4) if words else 0.0,
+        "weak_sentences": _weak_share(answer, known_words),
+        "invention": round(len(invented) / len(words), 4) if words else 0.0,
+        "invented_words": _logarithmic(len(invented)) if words else 1.0,
         "unknown_facts": float(len(unknown_numbers) + len(unknown_names)),
         "citations": float(cited),
         "unsupported_citations": float(unsupported),
@@ -163,6 +174,19 @@ def head_version() -> str:
     return str(_FILE["version"])
 
 
+def _weak_share(answer: str, known: set[str]) -> float:
+    """The share of the answer's words that stand in sentences of which `known` has less than half."""
+    sentences = [words for words in map(_words, _SENTENCE_END.split(answer)) if len(words) >= STATEMENT]
+    # A few words are a statement too where there is no other.
+    sentences = sentences or [_words(answer)]
+    weak = [len(words) for words in sentences if 2 * len(words & known) < len(words)]
+    return round(sum(weak) / sum(map(len, sentences)), 4) if weak else float(not sentences[0])
+
+
+def _logarithmic(count: int) -> float:
+    return round(min(1.0, math.log1p(count) / math.log1p(MANY)), 4)
+
+
 def _known(excerpts: Sequence[Excerpt]) -> str:
     return "\n".join(f"{excerpt.title}\n{excerpt.text}" for excerpt in excerpts)
 
@@ -172,6 +196,7 @@ def _words(text: str) -> set[str]:
     return {_stem(word) for word in _WORD.findall(text.lower()) if word not in _COMMON}
 
 
+@functools.lru_cache(maxsize=20_000)
 def _stem(word: str) -> str:
     for ending in ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "s", "y", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:

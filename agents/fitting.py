@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.calibration import Numbers, auroc, brier, calibration_error
 from agents.confidence import Head
 
-Numbers = NDArray[np.float64]
 # Of the heads' inputs: raise it when one of them is computed differently.
-FORM = 2
-# How strongly weights are held to their priors, in inputs of standard deviation 1; flat from 1 to 4.
-RIDGE = 2.0
+FORM = 3
+# How strongly weights are held to their priors, in inputs of standard deviation 1; flat from 0.5 to 2.
+RIDGE = 1.0
 FOLDS = 10
 REPEATS = 10
-BINS = 10
+# Answers to a line of the risk table: fine enough for a threshold, coarse enough to be read.
+LINE = 5
 STEPS = 100
 
 
@@ -46,9 +47,9 @@ CONFIDENCE_TRAITS: Mapping[str, Trait] = {
     # answer the question, and a refusal is faithful; to us both do.
     "answerability": Trait(+1, prior=1.0, held=True),
     "hedged": Trait(-1, prior=-0.5, held=True),
-    "word_support": Trait(+1),
     "pair_support": Trait(+1),
-    "invention": Trait(-1),
+    "weak_sentences": Trait(-1),
+    "invented_words": Trait(-1),
     "unknown_facts": Trait(-1, cap=6),
     # A quote that was checked is worth something, one that was made up costs more.
     "citations": Trait(+1, prior=0.2, cap=2),
@@ -107,7 +108,7 @@ def document(*, answerability: Samples, faithfulness: Samples, sources: Mapping[
     first = fit(answerability, ANSWERABILITY_TRAITS)
     heads = {
         "answerability": _described(answerability, ANSWERABILITY_TRAITS, first),
-        "confidence": _described(rated(faithfulness, first), CONFIDENCE_TRAITS),
+        "confidence": _described(rated(faithfulness, first), CONFIDENCE_TRAITS, with_risk=True),
     }
     digest = hashlib.sha256(json.dumps(heads, sort_keys=True).encode()).hexdigest()
     return {"version": f"{FORM}-{digest[:8]}", "fitted_on": dict(sources), "ridge": RIDGE, **heads}
@@ -119,9 +120,13 @@ def rated(samples: Samples, head: Head) -> Samples:
     return Samples(inputs, samples.truth, samples.groups)
 
 
-def _described(samples: Samples, traits: Mapping[str, Trait], head: Head | None = None) -> dict[str, object]:
+def _described(
+    samples: Samples, traits: Mapping[str, Trait], head: Head | None = None, *, with_risk: bool = False
+) -> dict[str, object]:
     head = head or fit(samples, traits)
     by_data = fitted(samples, traits)
+    estimates = cross_validated(samples, traits)
+    measured = judged(estimates, samples.truth)
     return {
         "intercept": head.intercept,
         "weights": dict(head.weights),
@@ -131,12 +136,20 @@ def _described(samples: Samples, traits: Mapping[str, Trait], head: Head | None 
         "rows": len(samples.truth),
         "true": int(samples.truth.sum()),
         "groups": len(set(samples.groups)),
-        "cross_validated": {name: round(value, 4) for name, value in figures(samples, traits).items()},
+        "cross_validated": {name: round(value, 4) for name, value in measured.items()},
+        **({"risk": risk_table(estimates, samples.truth)} if with_risk else {}),
     }
 
 
-def figures(samples: Samples, traits: Mapping[str, Trait]) -> dict[str, float]:
-    return judged(cross_validated(samples, traits), samples.truth)
+def risk_table(estimates: Numbers, truth: Numbers) -> dict[str, list[float] | list[int]]:
+    """Rows of neighbouring estimates from the lowest up: the lowest of each, its answers, and how many were wrong."""
+    order = np.argsort(estimates, kind="stable")
+    lines = [order[start : start + LINE] for start in range(0, len(order), LINE)]
+    return {
+        "estimate": [round(float(estimates[rows[0]]), 4) for rows in lines],
+        "answers": [len(rows) for rows in lines],
+        "wrong": [int((1 - truth[rows]).sum()) for rows in lines],
+    }
 
 
 def judged(estimates: Numbers, truth: Numbers) -> dict[str, float]:
@@ -164,22 +177,6 @@ def cross_validated(samples: Samples, traits: Mapping[str, Trait]) -> Numbers:
 
 def applied(samples: Samples, head: Head) -> Numbers:
     return np.array([head.probability(values) for values in samples.inputs])
-
-
-def auroc(estimates: Numbers, truth: Numbers) -> float:
-    """How often a row that is true is rated above one that is not; equal ones count half."""
-    above, below = estimates[truth > 0.5][:, None], estimates[truth <= 0.5][None, :]
-    return float(((above > below) + 0.5 * (above == below)).mean())
-
-
-def brier(estimates: Numbers, truth: Numbers) -> float:
-    return float(((estimates - truth) ** 2).mean())
-
-
-def calibration_error(estimates: Numbers, truth: Numbers) -> float:
-    """ECE: the distance between mean estimate and share of true rows, over bins of equally many rows."""
-    bins = np.array_split(np.argsort(estimates, kind="stable"), min(BINS, len(truth)))
-    return float(sum(len(rows) * abs(estimates[rows].mean() - truth[rows].mean()) for rows in bins) / len(truth))
 
 
 def _matrix(samples: Samples, head: Head, names: Sequence[str]) -> Numbers:

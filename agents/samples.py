@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from agents import confidence
-from agents.fitting import Numbers, Samples
+from agents.calibration import Numbers
+from agents.fitting import Samples
 from agents.knowledge.embedding import Vectors, embed
 from agents.knowledge.search import RIVALS, query_text, query_vector
 from agents.knowledge.splitting import split

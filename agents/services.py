@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import Max
 
+from agents import thresholds
 from agents.config import AgentConfig
 from agents.models import Agent, AgentVersion
 from orgs import audit
@@ -113,6 +114,8 @@ def publish(*, agent: Agent, by: User | None, note: str = "") -> AgentVersion:
     version.save(force_insert=True)
     agent.current_version = version
     agent.save(update_fields=["current_version"])
+    if config["error_budget"] and config["error_budget"] != (current.config if current else {}).get("error_budget"):
+        thresholds.ask_for(agent)
     was, now_is = audit.changes(current.config if current else {}, config)
     audit.record(
         org=agent.org_id,

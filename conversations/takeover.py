@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from agents import catalog
-from conversations import ending
+from conversations import ending, labels
 from conversations.models import Conversation, Message, Turn
 from conversations.recording import Reply, settle
 from halo.errors import HaloError
@@ -34,6 +34,7 @@ def take_over(*, conversation: Conversation, by: User) -> None:
     def step(row: Conversation) -> None:
         if row.status == Conversation.Status.CLOSED:
             raise NotOpen("A closed conversation cannot be taken over.")
+        labels.label_taken_over(conversation=row, by=by)
         _bump(row, taken_over_by=by, taken_over_at=Now(), outcome=Conversation.Outcome.HUMAN)
 
     _change(conversation, by=by, action="conversation.take_over", step=step)

@@ -6,7 +6,7 @@ import uuid
 
 from celery import shared_task
 
-from conversations import answering, housekeeping, outbox
+from conversations import answering, budgeting, housekeeping, outbox
 
 
 @shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
@@ -25,3 +25,9 @@ def send_outbox() -> None:
 def keep_house() -> None:
     """Removes what is past its retention."""
     housekeeping.run()
+
+
+@shared_task(name="conversations.tasks.set_thresholds", ignore_result=True)
+def set_thresholds(agent_id: str = "") -> None:
+    """Sets the thresholds that follow from error budgets: of one agent, or of all."""
+    budgeting.set_thresholds(agent_id=uuid.UUID(agent_id) if agent_id else None)

@@ -200,6 +200,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 25, "queue": "default"},
     },
+    "thresholds": {
+        "task": "conversations.tasks.set_thresholds",
+        "schedule": 86_400.0,
+        "options": {"expires": 80_000, "queue": "default"},
+    },
 }
 
 # --- People ----------------------------------------------------------------------------------------------------------

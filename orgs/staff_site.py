@@ -24,8 +24,9 @@ from unfold.widgets import BASE_INPUT_CLASSES
 
 from orgs import audit
 from orgs.permissions import roles_of
+from orgs.staff_pages import StaffPage
 
-# (group, ((model, icon, what one does there), ...)); a model whose page a person may not see is left out.
+# (group, ((model or name of a StaffPage, icon, what one does there), ...)); what a person may not see is left out.
 PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Conversations",
@@ -33,6 +34,10 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("conversations.Conversation", "forum", "What visitors asked and what they were answered."),
             ("conversations.Ticket", "confirmation_number", "Work that was handed to a team."),
         ),
+    ),
+    (
+        "Analytics",
+        (("confidence", "target", "How often answers are right, and how sure one must be for an error budget."),),
     ),
     (
         "Agents and knowledge",
@@ -128,6 +133,14 @@ class StaffSite(UnfoldAdminSite):
     site_title = site_header = "Halo"
     login_form = LoginForm
 
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.pages: dict[str, StaffPage] = {}
+
+    def add_page(self, page: StaffPage) -> None:
+        """Makes a page that belongs to no model part of the site; before the addresses are asked for."""
+        self.pages[page.name] = page
+
     def has_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
         if not (user.is_active and getattr(user, "is_staff", False)):
@@ -136,8 +149,9 @@ class StaffSite(UnfoldAdminSite):
         return bool(user.is_superuser or roles_of(user))
 
     def extra_urls(self) -> list[URLPattern]:
-        """Addresses that need no login: whoever has the link is whom it was made for."""
-        return [path("set-password/<uidb64>/<token>/", never_cache(SetPasswordView.as_view()), name="set_password")]
+        """Pages without a model, and the address that needs no login: who has the link is whom it was made for."""
+        link = path("set-password/<uidb64>/<token>/", never_cache(SetPasswordView.as_view()), name="set_password")
+        return [link, *(url for page in self.pages.values() for url in page.urls(self))]
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         return cast(HttpResponse, ScopedAutocomplete.as_view(admin_site=self)(request))
@@ -151,15 +165,25 @@ class StaffSite(UnfoldAdminSite):
         for title, pages in PAGES:
             items = []
             for label, icon, does in pages:
-                model = apps.get_model(label)
-                page = self._registry.get(model)
-                if page is not None and page.has_module_permission(request):
-                    link = reverse(f"{self.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
-                    name = str(model._meta.verbose_name_plural).capitalize()
-                    items.append({"title": name, "icon": icon, "link": link, "does": does})
+                entry = self._entry(request, label)
+                if entry is not None:
+                    items.append({**entry, "icon": icon, "does": does})
             if items:
                 groups.append({"title": title, "separator": True, "collapsible": False, "items": items})
         return groups
+
+    def _entry(self, request: HttpRequest, label: str) -> dict[str, Any] | None:
+        """Title and link of a page in PAGES, if this person may see it."""
+        if "." not in label:
+            plain = self.pages.get(label)
+            seen = plain is not None and plain.may_be_seen(request)
+            return {"title": plain.title, "link": plain.link(self)} if plain is not None and seen else None
+        model = apps.get_model(label)
+        page = self._registry.get(model)
+        if page is None or not page.has_module_permission(request):
+            return None
+        link = reverse(f"{self.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        return {"title": str(model._meta.verbose_name_plural).capitalize(), "link": link}
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:

@@ -52,10 +52,26 @@ def identify(*, org: Organization, user_id: str, token: str, now: dt.datetime, l
     return Identity(user_id=user_id, verified=True, claims=trusted)
 
 
+def identify_bearer(*, org: Organization, token: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY) -> Identity:
+    """The identity of a request that names a session and no user: the one its token proves, else anonymous.
+
+    Raises IdentityFailed where the organisation verifies and there is a token that proves nobody.
+    """
+    if not token:
+        return Identity()
+    try:
+        claims = verify_identity(org=org, token=token, user_id=None, now=now, limit=limit)
+    except IdentityFailed:
+        if org.verify_identity:
+            raise
+        return Identity()
+    return Identity(user_id=_named(claims), verified=True)
+
+
 def verify_identity(
-    *, org: Organization, token: str, user_id: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY
+    *, org: Organization, token: str, user_id: str | None, now: dt.datetime, limit: int = MAX_TOKEN_BODY
 ) -> dict[str, Any]:
-    """The claims of a token that proves `user_id`; every flaw of any kind is the same IdentityFailed."""
+    """The claims of a token that proves `user_id` (None: whomever it names); every flaw is the same IdentityFailed."""
     # SECURITY: the one place where identity tokens are checked. HS256 only, the organisation's own active secrets
     # only; `kid`, `jku`, `x5u` and `jwk` are never followed, `crit` makes a token invalid.
     if not token or len(token) > limit:
@@ -63,8 +79,8 @@ def verify_identity(
     for secret in _active_secrets(org, now=now):
         try:
             claims = _checked(token, secret)
-            named = claims["user_id"] if "user_id" in claims else claims.get("sub")
-            if not isinstance(named, str) or named.encode() != user_id.encode():
+            named = _named(claims)
+            if named in ("", ANONYMOUS) or (user_id is not None and named.encode() != user_id.encode()):
                 raise IdentityFailed
             if claims.get("scope") == UPDATE_SCOPE:
                 raise IdentityFailed
@@ -85,6 +101,12 @@ def verify_identity(
             raise IdentityFailed from None
         return claims
     raise IdentityFailed
+
+
+def _named(claims: dict[str, Any]) -> str:
+    """Whom the token names; `""` where that is nobody, or no string."""
+    named = claims["user_id"] if "user_id" in claims else claims.get("sub")
+    return named if isinstance(named, str) else ""
 
 
 def _checked(token: str, secret: str) -> dict[str, Any]:

@@ -74,6 +74,26 @@ def enter(
     return Visit(session=session, end_user=speaker, company=company, is_new=is_new)
 
 
+def find_owned(*, org: Organization, session_id: str, identity: Identity, now: dt.datetime) -> ChatSession | None:
+    """The session of this id, closed or not, if it has not expired and is this request's; makes and changes nothing.
+
+    Unknown, foreign, expired and not owned are all None. Without a named user, a merely named user's session is its
+    bearer's where the organisation does not verify.
+    """
+    session = (
+        ChatSession.objects.for_org(org)
+        .filter(session_id=session_id, expires_at__gt=now)
+        .select_related("end_user")
+        .first()
+    )
+    if session is None:
+        return None
+    owner = session.end_user
+    if owner is not None and identity.user_id and owner.external_id != identity.user_id:
+        return None
+    return session if _owns(session, org, identity, owner if identity.user_id else None) else None
+
+
 def _owns(session: ChatSession, org: Organization, identity: Identity, end_user: EndUser | None) -> bool:
     """Whether this request may continue the session."""
     # SECURITY: after a verified turn only verified requests of that user pass, whatever the setting is now.

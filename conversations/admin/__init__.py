@@ -1,8 +1,13 @@
-"""Staff pages of conversations and tickets."""
+"""Staff pages of conversations and tickets, and of analytics."""
 
 from __future__ import annotations
 
+from django.contrib import admin
+
 from conversations.admin.conversations import ConversationAdmin
 from conversations.admin.tickets import TicketAdmin
+from conversations.analytics.pages import CONFIDENCE
 
 __all__ = ["ConversationAdmin", "TicketAdmin"]
+
+admin.site.add_page(CONFIDENCE)  # type: ignore[attr-defined]

@@ -11,13 +11,21 @@ from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Left
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from agents.answer_types import AnswerType
 from conversations.admin import trace, transcript
+from conversations.admin.judging import JudgementForm, judge
 from conversations.models import Conversation, Message, MessageImage, Turn
 from conversations.takeover import close, hand_back, take_over
 from halo.markdown import host_of
@@ -164,6 +172,7 @@ class ConversationAdmin(StaffAdmin):
             path("<uuid:object_id>/images/<int:image_id>/", wrap(self.image_view), name=f"{name}_image"),
             path("<uuid:object_id>/turns/<uuid:turn_id>/", wrap(self.turn_view), name=f"{name}_turn"),
             path("<uuid:object_id>/turns/<uuid:turn_id>/json/", wrap(self.turn_json), name=f"{name}_turn_json"),
+            path("<uuid:object_id>/turns/<uuid:turn_id>/judge/", wrap(self.judge_view), name=f"{name}_judge"),
             *super().get_urls(),
         ]
 
@@ -181,6 +190,8 @@ class ConversationAdmin(StaffAdmin):
             "transcript": found,
             "person": conversation.session.end_user,
             "company": conversation.session.company,
+            "may_judge": may(request.user, Action.WRITE_NOTES, conversation.org_id),
+            "before": before,
             "actions_detail": self._get_actions_navigation(
                 list(self.actions_detail), self.get_actions_detail(request, object_id), object_id
             ),
@@ -224,6 +235,19 @@ class ConversationAdmin(StaffAdmin):
             raise Http404
         return told
 
+    def judge_view(self, request: HttpRequest, object_id: uuid.UUID, turn_id: uuid.UUID) -> HttpResponse:
+        """A teammate says whether an answer was right, changes their mind, or takes it back."""
+        conversation = self._readable(request, str(object_id))
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not may(request.user, Action.WRITE_NOTES, conversation.org_id):
+            raise PermissionDenied
+        turn = self._turn(conversation, turn_id)
+        judge(request, turn=turn, form=JudgementForm(request.POST), by=acting(request))
+        before = request.POST.get("before", "")
+        where = f"?before={before}" if before.isdecimal() and before.isascii() and len(before) < 19 else ""
+        return HttpResponseRedirect(f"{self.change_url(conversation.pk)}{where}#turn-{turn.pk}")
+
     def image_view(self, request: HttpRequest, object_id: uuid.UUID, image_id: int) -> HttpResponse:
         """The bytes of an image that came with a message."""
         conversation = self._readable(request, str(object_id))
@@ -252,6 +276,13 @@ class ConversationAdmin(StaffAdmin):
         if not self.has_view_permission(request, conversation):
             raise PermissionDenied
         return conversation
+
+    def _turn(self, conversation: Conversation, turn_id: uuid.UUID) -> Turn:
+        turns = Turn.objects.for_org(conversation.org_id).select_related("agent_version", "routing_rule")
+        turn: Turn | None = turns.filter(conversation=conversation, pk=turn_id).first()
+        if turn is None:
+            raise Http404
+        return turn
 
     def _context(self, request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
         started = conversation.created_at

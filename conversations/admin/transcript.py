@@ -11,7 +11,8 @@ from django.db.models import Count, Q, Sum
 from django.utils.safestring import SafeString
 
 from conversations.admin.trace_parts import money
-from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.labels import may_be_judged
+from conversations.models import AnswerLabel, Conversation, Message, MessageImage, Ticket, ToolCall, Turn
 from halo.markdown import link, render
 
 PAGE = 100
@@ -28,6 +29,9 @@ class Entry:
     # Set on the message that ends a turn's part of the page: the facts are shown under it.
     turn: Turn | None = None
     calls: list[ToolCall] = field(default_factory=list)
+    # What people think of the turn's answer, by whose opinion it is.
+    labels: dict[str, AnswerLabel] = field(default_factory=dict)
+    may_be_judged: bool = False
 
 
 @dataclass(slots=True)
@@ -64,18 +68,24 @@ def read(conversation: Conversation, *, before: int | None = None) -> Transcript
     calls: dict[uuid.UUID, list[ToolCall]] = defaultdict(list)
     for call in ToolCall.objects.for_org(org).filter(turn__in=turns).order_by("turn_id", "step"):
         calls[call.turn_id].append(call)
+    labels: dict[uuid.UUID, dict[str, AnswerLabel]] = defaultdict(dict)
+    for label in AnswerLabel.objects.for_org(org).filter(turn__in=turns).select_related("person"):
+        labels[label.turn_id][label.by] = label
     last_of_turn = {message.turn_id: message.pk for message in messages if message.turn_id}
     entries = []
     for message in messages:
         ends = message.turn_id is not None and last_of_turn[message.turn_id] == message.pk
+        turn = turns.get(message.turn_id) if ends and message.turn_id else None
         entries.append(
             Entry(
                 message=message,
                 html=render(message.text) if message.author == Message.Author.AGENT else None,
                 images=images[message.pk],
                 citations=_citations(message),
-                turn=turns.get(message.turn_id) if ends and message.turn_id else None,
-                calls=calls[message.turn_id] if ends and message.turn_id else [],
+                turn=turn,
+                calls=calls[turn.pk] if turn else [],
+                labels=dict(labels[turn.pk]) if turn else {},
+                may_be_judged=turn is not None and may_be_judged(turn),
             )
         )
     tickets = Ticket.objects.for_org(org).filter(conversation=conversation).select_related("team").order_by("number")

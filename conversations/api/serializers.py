@@ -9,10 +9,10 @@ from rest_framework import serializers
 
 from agents.prompts.context import TYPES
 from conversations import requests
-from conversations.models import Turn
+from conversations.models import Conversation, Turn
 from conversations.requests import ChatRequest
 from halo.api import strict_json
-from halo.api.fields import StrictArray, StrictChoice, StrictObject, StrictString
+from halo.api.fields import StrictArray, StrictChoice, StrictObject, StrictOneOf, StrictString
 from halo.errors import InvalidRequest
 
 ID_LENGTH = 255
@@ -128,13 +128,37 @@ class ChatResponseSerializer(serializers.Serializer[Any]):
     routing = RoutingSerializer(required=False)
 
 
+class FeedbackSerializer(serializers.Serializer[Any]):
+    """A thumb for a message of the agent."""
+
+    session_id = StrictString(max_length=ID_LENGTH, identifier=True, blank=False)
+    user_token = StrictString()
+    rating = StrictOneOf([value for value in Conversation.Rating.values if value])
+    comment = StrictString(max_length=2_000)
+
+
+class DoneSerializer(serializers.Serializer[Any]):
+    """It was done."""
+
+    success = serializers.BooleanField()
+
+
 def read_chat_request(body: dict[str, Any]) -> ChatRequest:
     """The typed request in a parsed body; raises InvalidRequest that names the first field to blame."""
-    serializer = ChatSerializer(data=body)
+    return ChatRequest(**_validated(ChatSerializer(data=body)), body_hash=requests.hash_of(body))
+
+
+def read_feedback(body: dict[str, Any]) -> dict[str, str]:
+    """The fields of a thumb; raises InvalidRequest that names the first field to blame."""
+    return _validated(FeedbackSerializer(data=body))
+
+
+def _validated(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
     if not serializer.is_valid():
         field, problems = next(iter(serializer.errors.items()))
         raise InvalidRequest(f"{field} {_sentence(problems)}", field=field)
-    return ChatRequest(**serializer.validated_data, body_hash=requests.hash_of(body))
+    found: dict[str, Any] = serializer.validated_data
+    return found
 
 
 def _sentence(problems: Any) -> str:

@@ -1,4 +1,4 @@
-"""The chat endpoint."""
+"""The endpoints of visitors: chat, and what they think of an answer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from conversations import idempotency, services, waiting
-from conversations.api.serializers import ChatResponseSerializer, ChatSerializer, read_chat_request
+from conversations import idempotency, labels, services, waiting
+from conversations.api.serializers import (
+    ChatResponseSerializer,
+    ChatSerializer,
+    DoneSerializer,
+    FeedbackSerializer,
+    read_chat_request,
+    read_feedback,
+)
 from halo.api.addresses import client_address, page_of
 from halo.api.parsers import json_body
 from halo.api.schema import errors
@@ -53,3 +60,22 @@ class ChatView(APIView):
             page=page_of(request._request),
         )
         return Response(waiting.wait_for(accepted.turn_id, org=access.org, fresh=accepted.fresh))
+
+
+class FeedbackView(APIView):
+    """A visitor's thumb, up or down, for an answer of theirs."""
+
+    authentication_classes = [WidgetKeyAuthentication]
+
+    @extend_schema(
+        operation_id="rate_message",
+        summary="Say whether an answer was helpful",
+        request=FeedbackSerializer,
+        responses={200: DoneSerializer, **errors(400, 401, 403, 404, 413, 415, 429, 503)},
+        tags=["chat"],
+    )
+    def post(self, request: Request, message_id: str) -> Response:
+        access = cast(Access, request.auth)
+        thumb = read_feedback(json_body(request))
+        labels.rate_message(org=access.org, key_id=access.key_id, message_id=message_id, now=timezone.now(), **thumb)
+        return Response({"success": True})

@@ -73,6 +73,22 @@ class StrictChoice(StrictString):
         return value
 
 
+class StrictOneOf(StrictString):
+    """One of a fixed set of strings, required."""
+
+    default_error_messages = {"choice": "must be one of {choices}"}
+
+    def __init__(self, choices: list[str], **kwargs: Any) -> None:
+        self.choices = choices
+        super().__init__(identifier=True, blank=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if value not in self.choices:
+            self.fail("choice", choices=", ".join(self.choices))
+        return value
+
+
 class StrictObject(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
     """A JSON object of limited length as JSON text; absent, `null` and `""` mean `{}`."""
 

@@ -22,7 +22,7 @@ MEANINGS = {
     400: "Shape, type or limit; the JSON is not strict.",
     401: "The widget key is missing, unknown, revoked, or refuses the origin.",
     403: "The user's identity could not be verified; one text for every cause.",
-    404: "Unknown, paused or another organisation's: the same answer.",
+    404: "Unknown, paused, expired, not yours or another organisation's: the same answer.",
     409: "The Idempotency-Key was used with another body.",
     413: "The body is over 8 MB.",
     415: "Not plain application/json in UTF-8.",
@@ -53,7 +53,7 @@ class StrictStringSchema(OpenApiSerializerFieldExtension):
         choices = getattr(self.target, "choices", None)
         if choices:
             # The empty string is another way to leave an optional enum out.
-            schema["enum"] = [*choices, "", None]
+            schema = {"type": "string", "enum": [*choices, "", None] if self.target.blank else list(choices)}
         return schema
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,18 @@ class Command(BaseCommand):
             if len(set(rows.groups)) < 2 or not 0 < rows.truth.mean() < 1:
                 raise CommandError(f"The {name} data needs rows of both kinds, of two questions at least.")
         written = fitting.document(answerability=answerability, faithfulness=faithfulness, sources=sources)
-        options["out"].write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        options["out"].write_text(_printed(written), encoding="utf-8")
         for name in ("answerability", "confidence"):
             head: Any = written[name]
             measured = ", ".join(f"{figure} {value:.3f}" for figure, value in head["cross_validated"].items())
             self.stdout.write(f"{name}: {head['rows']} rows of {head['groups']} questions, cross-validated {measured}")
         self.stdout.write(f"Head {written['version']} written to {options['out']}.")
+
+
+def _printed(written: dict[str, object]) -> str:
+    """The document as it is kept: indented, with lists of numbers on one line."""
+    text = json.dumps(written, indent=2)
+    return re.sub(r"\[\s*(\d[\d.,\s]*?)\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def _digest(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Pages that say how the agents do, over many conversations."""
