@@ -13,6 +13,7 @@ from agents.config import AgentConfig
 from agents.escalation import Handover, Seen
 from agents.llm.base import Excerpt
 from agents.prompts.layers import Briefing
+from orgs.hours import Away
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,19 @@ class Decision:
     explanation: dict[str, Any]
 
 
-def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rounds, attempts: int) -> Decision:
-    """The answer that leaves the house; `attempts` counts the agent's answers in the conversation, with this one."""
+def decide(
+    *,
+    config: AgentConfig,
+    briefing: Briefing,
+    facts: Facts,
+    rounds: Rounds,
+    attempts: int,
+    away: Away | None = None,
+) -> Decision:
+    """The answer that leaves the house; `attempts` counts the agent's answers in the conversation, with this one.
+
+    `away`: what to tell where a person is called in, while those people are not there.
+    """
     question = briefing.message.text
     body, declared = split_declared(rounds.text)
     checked = citations.check(body, rounds.excerpts)
@@ -81,9 +93,10 @@ def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rou
         ),
         facts,
     )
-    if handover is not None and rounds.asked is None:
-        # The model does not know that a person is called in, so its words do not say it.
-        text = f"{text}\n\n{config.handover_text}"
+    if handover is not None:
+        # A model that did not call for a person does not know that one is called in, so its words do not say it.
+        text = with_away(text if rounds.asked is not None else f"{text}\n\n{config.handover_text}", away)
+        explanation |= {"away": away.sentence} if away else {}
     return Decision(
         text=text,
         citations=checked.citations,
@@ -94,6 +107,11 @@ def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rou
         handover=handover,
         explanation=explanation,
     )
+
+
+def with_away(text: str, away: Away | None) -> str:
+    """`text`, which says that people were told, with when they are back, unless it says that already."""
+    return text if away is None or away.is_said_in(text) else f"{text}\n\n{away.sentence}"
 
 
 def said_before(briefing: Briefing) -> list[str]:

@@ -23,6 +23,7 @@ from agents.llm.base import Excerpt, ModelError
 from agents.models import Agent
 from agents.prompts.layers import Briefing
 from halo.db import release_connection
+from orgs.hours import Away
 from orgs.models import Organization
 
 EXCERPTS = 8
@@ -39,6 +40,8 @@ class Case:
     facts: Facts
     # Answers that the agent has given in the conversation before.
     earlier_answers: int = 0
+    # Set while the team that this agent hands over to is not there.
+    away: Away | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
             asked=progress.escalation,
         ),
         attempts=case.earlier_answers + 1,
+        away=case.away,
     )
 
 
