@@ -83,8 +83,8 @@ def explain(matched: Rule, rules: Iterable[Rule], facts: Facts) -> dict[str, Any
 def _failed(rule: Rule, facts: Facts) -> dict[str, Any]:
     """What kept `rule` from matching."""
     if rule.phrases is None and not rule.conditions:
-        return {"failed": "has neither phrases nor conditions"}
+        return {"failed": "it has neither phrases nor conditions"}
     if rule.phrases is not None and rule.phrases.search(facts.message) is None:
         return {"failed": "none of its phrases is in the message"}
     failing = first_failing(rule.conditions, facts)
-    return {"failed": "condition", **evidence(failing, facts)} if failing is not None else {}
+    return evidence(failing, facts) if failing is not None else {}

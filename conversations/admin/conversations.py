@@ -18,6 +18,7 @@ from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from conversations.admin import transcript
+from conversations.admin.filters import RuleFilter
 from conversations.admin.markdown import host_of
 from conversations.models import Conversation, Message, MessageImage, Turn, TurnTrace
 from conversations.takeover import close, hand_back, take_over
@@ -77,6 +78,7 @@ class ConversationAdmin(StaffAdmin):
         "has_error",
         "verified",
         "has_images",
+        RuleFilter,
         PersonFilter,
         "last_message_at",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from conversations.admin.explaining import Explanation, explain
 from conversations.admin.markdown import link, render
 from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn
 
@@ -26,6 +27,11 @@ class Entry:
     # Set on the message that ends a turn's part of the page: the facts are shown under it.
     turn: Turn | None = None
     calls: list[ToolCall] = field(default_factory=list)
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """Why the turn went to people, or did not."""
+        return explain(self.turn) if self.turn is not None else None
 
 
 @dataclass(slots=True)
