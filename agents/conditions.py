@@ -95,7 +95,11 @@ def describe(condition: dict[str, Any]) -> str:
     if op in UNARY:
         return f"{subject} {OPERATORS[op]}"
     values = value if isinstance(value, list) else [value]
-    return f"{subject} {OPERATORS.get(str(op), op)} {', '.join(f'“{cut(item)}”' for item in values)}"
+    return f"{subject} {OPERATORS.get(str(op), op)} {', '.join(map(_quoted, values))}"
+
+
+def _quoted(value: Any) -> str:
+    return cut(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else f"“{cut(value)}”"
 
 
 def evidence(condition: dict[str, Any], facts: Facts) -> dict[str, Any]:

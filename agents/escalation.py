@@ -14,6 +14,7 @@ from orgs.hours import Away
 
 OFF, ALWAYS, CONDITIONAL = "off", "always", "conditional"
 VISITOR = "visitor"
+VISITOR_ASKS = "The visitor asks for a person."
 HANDED_OVER, NO_SIGN = "handed over", "no sign that a person is needed"
 
 
@@ -73,22 +74,25 @@ def blocked_by(config: AgentConfig, facts: Facts, *, attempts: int, visitor_asks
     return None if failing is None else {"result": "not for this visitor", **evidence(failing, facts)}
 
 
-def told_to_model(config: AgentConfig, facts: Facts, *, question: str, attempts: int, away: Away | None) -> str:
-    """What the model reads when it has called for a person: what it then says to the visitor must come true."""
+def told_to_model(
+    config: AgentConfig, facts: Facts, *, question: str, attempts: int, away: Away | None
+) -> dict[str, Any]:
+    """The tool's result for a model that calls for a person: what it then says to the visitor must come true."""
     if blocked_by(config, facts, attempts=attempts, visitor_asks=wishes.asks_for_person(question)) is not None:
-        return (
+        told = (
             "Nobody is called in at this point. Do not promise a person: help as well as you can, and ask the visitor "
             "for what you still need to know."
         )
+        return {"called": False, "status": told}
     told = "A person of the team will be told. Say so to the visitor."
-    return told if away is None else f"{told} Also tell the visitor this: {away.sentence}"
+    return {"called": True, "status": told if away is None else f"{told} Also tell the visitor this: {away.sentence}"}
 
 
 def _signs(config: AgentConfig, seen: Seen) -> Sequence[tuple[str, str]]:
     """(sign, sentence) of all that speak for a person, the strongest first."""
     found: list[tuple[str, str]] = []
     if wishes.asks_for_person(seen.question):
-        found.append((VISITOR, seen.asked or "The visitor asks for a person."))
+        found.append((VISITOR, seen.asked or VISITOR_ASKS))
     if seen.asked is not None:
         found.append(("agent", seen.asked))
     elif seen.answer_type == AnswerType.NEEDS_PERSON:

@@ -86,7 +86,7 @@ def _call(row: ToolCall, case: Case, held: Claim) -> None:
             result: dict[str, object] = {"passages": [_as_json(excerpt) for excerpt in found]}
         else:
             # Handing over is an effect in our own database: it happens in the record transaction.
-            result = {"status": _called_for_person(case), **arguments}
+            result = {**_called_for_person(case), **arguments}
     except tools.BadCall as error:
         status, result = ToolCall.Status.FAILED, {"error": error.message}
     row.status = status
@@ -95,7 +95,7 @@ def _call(row: ToolCall, case: Case, held: Claim) -> None:
     row.save(update_fields=["status", "result", "finished_at"])
 
 
-def _called_for_person(case: Case) -> str:
+def _called_for_person(case: Case) -> dict[str, object]:
     return escalation.told_to_model(
         case.config,
         case.facts,

@@ -18,7 +18,6 @@ SIGNS = {
     escalation.VISITOR: "The visitor asked for a person",
     "agent": "The agent asked for a person",
     "phrase": "A phrase",
-    "confidence": "Low confidence",
     "failure": "No answer came about",
 }
 
@@ -51,7 +50,7 @@ def _routed(why: dict[str, Any]) -> Iterator[str]:
     if why.get("phrase"):
         yield f"The message says “{why['phrase']}”."
     for condition in _rows(why, "conditions"):
-        yield _with_actual(condition)
+        yield f"It holds that {_with_actual(condition)}."
     yield from _circumstances(why)
     if why.get("priority"):
         yield "The rule makes its tickets priority ones."
@@ -96,7 +95,11 @@ def _with_actual(row: dict[str, Any]) -> str:
 
 
 def _sign(sign: dict[str, Any]) -> str:
-    return f"{SIGNS.get(sign.get('sign', ''), 'A sign')}: {sign.get('reason', '')}"
+    reason = str(sign.get("reason", ""))
+    label = SIGNS.get(sign.get("sign", ""))
+    if label is None:
+        return reason
+    return f"{label}." if reason == escalation.VISITOR_ASKS else f"{label}: {reason}"
 
 
 def _rows(why: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -101,9 +101,11 @@ def test_priority_needs_all_of_its_conditions_and_at_least_one() -> None:
 
 def test_the_model_is_told_what_will_come_true() -> None:
     def told(question: str = "x", attempts: int = 1, away: Away | None = None, **config: Any) -> str:
-        return escalation.told_to_model(
+        result = escalation.told_to_model(
             AgentConfig(name="A", **config), FACTS, question=question, attempts=attempts, away=away
         )
+        assert result["called"] is ("will be told" in result["status"])
+        return str(result["status"])
 
     gone = Away("Back on Monday.", dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC))
     assert "will be told" in told() and told(away=gone).endswith("Back on Monday.")
@@ -111,3 +113,25 @@ def test_the_model_is_told_what_will_come_true() -> None:
         assert "Do not promise a person" in blocked and "Monday" not in blocked
     assert "will be told" in told(escalation="conditional", attempts=2)
     assert "will be told" in told("I want to talk to a human", escalation="conditional")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Ich möchte mit einem Menschen sprechen",
+        "Je voudrais parler à un conseiller",
+        "Quiero hablar con una persona",
+        "Quero falar com um atendente",
+        "Vorrei parlare con un operatore",
+        "Ik wil graag een medewerker spreken",
+    ],
+)
+def test_a_wish_for_a_person_is_known_in_several_languages(message: str) -> None:
+    assert decide(seen={"question": message}, escalation="off")[0] is not None
+
+
+@pytest.mark.parametrize(
+    "message", ["Wie können Besucher mit einem Mitarbeiter sprechen?", "Comment parler à un agent ?", "Pro Person?"]
+)
+def test_a_question_about_people_is_no_wish(message: str) -> None:
+    assert decide(seen={"question": message}, escalation="off")[0] is None
