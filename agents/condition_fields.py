@@ -82,7 +82,7 @@ class ConditionsField(forms.Field):
         super().__init__(**{"required": False, "help_text": HELP, **kwargs})
 
     def to_python(self, value: Any) -> list[dict[str, Any]]:
-        return storable_tree([_read(row) for row in value or []])  # type: ignore[no-any-return]
+        return storable_tree([_read(row) for row in value or []])
 
     def validate(self, value: Any) -> None:
         super().validate(value)

@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from orgs import hours
 from orgs.caching import per_version
+from orgs.hours import Away, away
 from orgs.models import Organization, Team
 
 
@@ -29,9 +29,9 @@ class TeamCard:
             id=team.pk, name=team.name, time_zone=team.time_zone, hours=team.hours or {}, away_text=team.away_text
         )
 
-    def away(self, *, now: dt.datetime) -> hours.Away | None:
+    def away(self, *, now: dt.datetime) -> Away | None:
         """What to tell a visitor at `now`; None while the team is there."""
-        return hours.away(self, now=now)
+        return away(self, now=now)
 
 
 def find_team(org: Organization, team_id: str) -> TeamCard | None:
