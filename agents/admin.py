@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agents.conditions import check_conditions
+from agents.condition_fields import ConditionsField, as_list
 from agents.knowledge.admin import ArticleAdmin, GuidanceAdmin, SourceAdmin
 from agents.models import Agent, AgentVersion, RoutingRule
 from agents.services import add_agent, change_agent, make_default, set_model_endpoint, set_status
@@ -209,12 +209,21 @@ class AgentVersionAdmin(StaffAdmin):
 class RoutingRuleForm(StaffForm):
     """A rule that can match; one with neither phrases nor conditions never would."""
 
+    conditions = ConditionsField()
+
     class Meta:
         model = RoutingRule
-        fields = ("name", "agent", "is_active", "position", "phrases", "conditions", "team", "acknowledgement")
-
-    def clean_conditions(self) -> Any:
-        return self._as_form_error(check_conditions, self.cleaned_data["conditions"] or [])
+        fields = (
+            "name",
+            "agent",
+            "is_active",
+            "position",
+            "phrases",
+            "conditions",
+            "team",
+            "has_priority",
+            "acknowledgement",
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -240,5 +249,17 @@ class RoutingRuleAdmin(StaffAdmin):
     fieldsets = (
         (None, {"fields": ("name", "agent", "is_active", "position")}),
         ("When", {"fields": ("phrases", "conditions")}),
-        ("Then", {"fields": ("team", "acknowledgement")}),
+        ("Then", {"fields": ("team", "has_priority", "acknowledgement")}),
     )
+    readonly_fields = ("words",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        # Who may not change them reads them as sentences.
+        first, _, last = self.fieldsets
+        return (first, ("When", {"fields": ("phrases", "words")}), last)
+
+    @admin.display(description="Conditions")
+    def words(self, obj: RoutingRule) -> str:
+        return as_list(obj.conditions)

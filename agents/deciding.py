@@ -14,6 +14,7 @@ from agents.escalation import Handover, Seen
 from agents.guard import Guarded, Known, check
 from agents.llm.base import Excerpt
 from agents.prompts.layers import Briefing, shown_data
+from orgs.hours import Away
 
 # Of an answer most of whose statements were kept back nothing is left to be believed.
 MOST_KEPT_BACK = 2
@@ -51,8 +52,19 @@ class Decision:
     explanation: dict[str, Any]
 
 
-def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rounds, attempts: int) -> Decision:
-    """The answer that leaves the house; `attempts` counts the agent's answers in the conversation, with this one."""
+def decide(
+    *,
+    config: AgentConfig,
+    briefing: Briefing,
+    facts: Facts,
+    rounds: Rounds,
+    attempts: int,
+    away: Away | None = None,
+) -> Decision:
+    """The answer that leaves the house; `attempts` counts the agent's answers in the conversation, with this one.
+
+    `away`: what to tell where a person is called in, while those people are not there.
+    """
     question = briefing.message.text
     body, declared = split_declared(rounds.text)
     checked = citations.check(body, rounds.excerpts)
@@ -104,9 +116,10 @@ def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rou
         ),
         facts,
     )
-    if handover is not None and rounds.asked is None:
-        # The model does not know that a person is called in, so its words do not say it.
-        text = f"{text}\n\n{config.handover_text}"
+    if handover is not None:
+        # A model that did not call for a person does not know that one is called in, so its words do not say it.
+        text = with_away(text if rounds.asked is not None else f"{text}\n\n{config.handover_text}", away)
+        explanation |= {"away": away.sentence} if away else {}
     return Decision(
         text=text,
         citations=cited,
@@ -149,6 +162,11 @@ def _still_cited(checked: citations.Checked, text: str) -> list[dict[str, Any]]:
     """The citations without those whose statement was kept back."""
     before, after = citations.numbers_in(checked.text), citations.numbers_in(text)
     return [citation for citation in checked.citations if citation["n"] not in before - after]
+
+
+def with_away(text: str, away: Away | None) -> str:
+    """`text`, which says that people were told, with when they are back, unless it says that already."""
+    return text if away is None or away.is_said_in(text) else f"{text}\n\n{away.sentence}"
 
 
 def said_before(briefing: Briefing) -> list[str]:

@@ -8,11 +8,14 @@ from typing import Any
 
 from agents import wishes
 from agents.answer_types import AnswerType
-from agents.conditions import Facts, first_failing, phrase_pattern
+from agents.conditions import Facts, cut, describe, evidence, first_failing, phrase_pattern
 from agents.config import AgentConfig
+from orgs.hours import Away
 
 OFF, ALWAYS, CONDITIONAL = "off", "always", "conditional"
 VISITOR = "visitor"
+VISITOR_ASKS = "The visitor asks for a person."
+HANDED_OVER, NO_SIGN = "handed over", "no sign that a person is needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +47,52 @@ def decide(config: AgentConfig, seen: Seen, facts: Facts) -> tuple[Handover | No
     """The handover, if there is one, and why: every sign that was seen, and what let it count or not."""
     signs = _signs(config, seen)
     why: dict[str, Any] = {"mode": config.escalation, "signs": [{"sign": sign, "reason": text} for sign, text in signs]}
+    if config.escalation == CONDITIONAL:
+        why |= {"attempts": seen.attempts, "attempts_needed": config.escalation_attempts}
+    if facts.page.get("url"):
+        why["page"] = cut(facts.page["url"])
     if not signs:
-        return None, {**why, "result": "no sign that a person is needed"}
+        return None, {**why, "result": NO_SIGN}
+    blocked = blocked_by(config, facts, attempts=seen.attempts, visitor_asks=signs[0][0] == VISITOR)
+    if blocked is not None:
+        return None, {**why, **blocked}
     sign, reason = signs[0]
-    if sign != VISITOR:
-        if config.escalation == OFF:
-            return None, {**why, "result": "the agent hands over only where the visitor asks for it"}
-        if config.escalation == CONDITIONAL and seen.attempts < config.escalation_attempts:
-            return None, {**why, "result": f"attempt {seen.attempts} of {config.escalation_attempts}: not yet"}
-    failing = first_failing(config.audience, facts)
-    if failing is not None:
-        return None, {**why, "result": "not for this visitor", "condition": failing}
     has_priority = bool(config.priority) and first_failing(config.priority, facts) is None
     if has_priority:
-        why["priority"] = list(config.priority)
-    return Handover(sign, reason, has_priority, config.escalation_team), {**why, "result": "handed over", "by": sign}
+        why["priority"] = [describe(condition) for condition in config.priority]
+    return Handover(sign, reason, has_priority, config.escalation_team), {**why, "result": HANDED_OVER, "by": sign}
+
+
+def blocked_by(config: AgentConfig, facts: Facts, *, attempts: int, visitor_asks: bool) -> dict[str, Any] | None:
+    """Why a sign would not count at this point, as part of an explanation; None where it would."""
+    if not visitor_asks:
+        if config.escalation == OFF:
+            return {"result": "the agent hands over only where the visitor asks for it"}
+        if config.escalation == CONDITIONAL and attempts < config.escalation_attempts:
+            return {"result": f"answer {attempts} of {config.escalation_attempts}: not yet"}
+    failing = first_failing(config.audience, facts)
+    return None if failing is None else {"result": "not for this visitor", **evidence(failing, facts)}
+
+
+def told_to_model(
+    config: AgentConfig, facts: Facts, *, question: str, attempts: int, away: Away | None
+) -> dict[str, Any]:
+    """The tool's result for a model that calls for a person: what it then says to the visitor must come true."""
+    if blocked_by(config, facts, attempts=attempts, visitor_asks=wishes.asks_for_person(question)) is not None:
+        told = (
+            "Nobody is called in at this point. Do not promise a person: help as well as you can, and ask the visitor "
+            "for what you still need to know."
+        )
+        return {"called": False, "status": told}
+    told = "A person of the team will be told. Say so to the visitor."
+    return {"called": True, "status": told if away is None else f"{told} Also tell the visitor this: {away.sentence}"}
 
 
 def _signs(config: AgentConfig, seen: Seen) -> Sequence[tuple[str, str]]:
     """(sign, sentence) of all that speak for a person, the strongest first."""
     found: list[tuple[str, str]] = []
     if wishes.asks_for_person(seen.question):
-        found.append((VISITOR, seen.asked or "The visitor asks for a person."))
+        found.append((VISITOR, seen.asked or VISITOR_ASKS))
     if seen.asked is not None:
         found.append(("agent", seen.asked))
     elif seen.answer_type == AnswerType.NEEDS_PERSON:

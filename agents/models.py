@@ -170,7 +170,7 @@ class Agent(TenantModel):
         "attempts first",
         default=2,
         validators=[MinValueValidator(1), MaxValueValidator(10)],
-        help_text="“Only after some attempts”: how many answers the agent gives in a conversation before signs count. "
+        help_text="“Only after some attempts”: from which answer of the agent in a conversation on signs count. "
         "Who asks for a person gets one at once.",
     )
     escalation_phrases = models.TextField(
@@ -268,10 +268,7 @@ class RoutingRule(TenantModel):
     conditions = models.JSONField(
         default=list,
         blank=True,
-        help_text=(
-            'All must hold. A list such as [{"source": "user", "key": "plan", "op": "is", "value": "enterprise"}]; '
-            "source: message, user, company, context, page, request; op: is, is_not, contains, exists, missing, gt, lt."
-        ),
+        help_text="All must hold; what they are is in agents/conditions.py.",
     )
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     has_priority = models.BooleanField("with priority", default=False, help_text="The ticket is a priority one.")

@@ -1,4 +1,7 @@
-"""What a visitor's words ask for, as far as words alone tell; in English, and never the only way to get there."""
+"""What a visitor's words ask for, as far as words alone tell.
+
+A wish for a person is known in some languages: where an agent never hands over by itself, it is the only way there.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,24 @@ _PERSON = re.compile(
     r"|^\W*(?:an? )?(?:human|agent|operator|representative|(?:real )?person)(?:,? please)?\W*$)",
     re.IGNORECASE | re.DOTALL,
 )
+_PERSON_ELSEWHERE = re.compile(
+    # As above, "how ...?" is a question: German, French, Spanish and Portuguese, Italian, Dutch.
+    r"(?!\W*(?:wie|comment|c[oó]mo|come|hoe)\b).*?"
+    r"(?:\b(?:mensch(?:en)?|mitarbeiter(?:in)?|berater(?:in)?|person|jemandem)\b.{0,25}"
+    r"\b(?:sprechen|reden|chatten|verbinden|verbunden)\b"
+    r"|\bparler\b.{0,4}(?:à|avec)\b.{0,12}\b(?:humain|personne|quelqu.un|conseill(?:er|ère)|agent|opérateur)\b"
+    r"|\bhablar con\b.{0,12}\b(?:humano|persona|alguien|agente|operador|asesor)\b"
+    r"|\bfalar com\b.{0,12}\b(?:humano|pessoa|algu[eé]m|atendente|agente)\b"
+    r"|\bparlare con\b.{0,12}\b(?:umano|persona|qualcuno|operatore|operatrice|agente)\b"
+    r"|\b(?:spreken|praten) met\b.{0,12}\b(?:mens|medewerker|iemand|persoon)\b"
+    r"|\b(?:mens|medewerker|iemand)\b.{0,12}\b(?:spreken|praten)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def asks_for_person(message: str) -> bool:
     """Whether the visitor wants to talk to somebody."""
-    return _PERSON.match(message) is not None
+    return _PERSON.match(message) is not None or _PERSON_ELSEWHERE.match(message) is not None
 
 
 def is_small_talk(message: str) -> bool:

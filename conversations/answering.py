@@ -10,10 +10,11 @@ from typing import TypeVar
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
 
-from agents import costs
+from agents import costs, escalation, wishes
 from agents.answer_types import AnswerType
-from agents.deciding import Decision
+from agents.deciding import Decision, with_away
 from agents.escalation import Handover
 from agents.llm.base import ModelError
 from conversations import bell, ending, in_hand, processes, tickets, tracing, turns
@@ -21,7 +22,7 @@ from conversations.loading import Reading, read
 from conversations.models import Conversation, Ticket, Turn
 from conversations.performing import LiveHands
 from conversations.recording import Overtaken, Reply, settle
-from conversations.thinking import Progress, milliseconds_since, think
+from conversations.thinking import Case, Progress, milliseconds_since, think
 from conversations.turns import Claim, Spent
 from halo.db import release_connection
 
@@ -63,7 +64,7 @@ def _answer(held: Claim) -> None:
 
 
 def _attempt(held: Claim, started: float) -> None:
-    reading = _persist(lambda: read(held))
+    reading = _persist(lambda: read(held, now=timezone.now()))
     config = reading.case.config
     structlog.contextvars.bind_contextvars(request_id=reading.turn.request_id)
     deadline = started + min(float(config.deadline_seconds), held.seconds_left)
@@ -102,11 +103,11 @@ def _reply(decision: Decision) -> Reply:
 
 def _after_failure(reading: Reading, held: Claim, progress: Progress, error: ModelError) -> None:
     """A person where the model had called for one, the agent's apology where it is set up so, else an error."""
-    config = reading.case.config
-    if error.kind == "blank" and progress.escalation is not None:
+    config, away = reading.case.config, reading.case.away
+    if error.kind == "blank" and progress.escalation is not None and _may_hand_over(reading.case):
         reply = Reply(
             outcome=Turn.Outcome.ANSWERED,
-            text=config.handover_text,
+            text=with_away(config.handover_text, away),
             confidence=0.0,
             answer_type=AnswerType.NEEDS_PERSON,
             escalated=True,
@@ -115,7 +116,7 @@ def _after_failure(reading: Reading, held: Claim, progress: Progress, error: Mod
     elif config.on_failure == "polite":
         reply = Reply(
             outcome=Turn.Outcome.APOLOGY,
-            text=config.failure_text,
+            text=with_away(config.failure_text, away),
             escalated=True,
             error_code=_code_of(error),
             error_detail=_detail_of(error),
@@ -125,7 +126,8 @@ def _after_failure(reading: Reading, held: Claim, progress: Progress, error: Mod
         _fail(reading, held, progress, code=_code_of(error), detail=_detail_of(error))
         return
     handover = Handover(sign="failure", reason=reason, has_priority=False, team=config.escalation_team)
-    explained = dataclasses.replace(reply, explanation={"result": "handed over", "by": "failure", "reason": reason})
+    why = {"result": escalation.HANDED_OVER, "by": "failure", "signs": [{"sign": "failure", "reason": reason}]}
+    explained = dataclasses.replace(reply, explanation={**why, **({"away": away.sentence} if away else {})})
     _record(reading, held, progress, explained, handover)
 
 
@@ -135,6 +137,13 @@ def _fail(reading: Reading, held: Claim, progress: Progress, *, code: str, detai
     # attempt, or a retry with the same key, writes its own trace over this one.
     _persist(lambda: tracing.write(tracing.trace_of(reading, progress)))
     _persist(lambda: ending.close(held.turn_id, code=code, detail=detail, held=held, spent=spent))
+
+
+def _may_hand_over(case: Case) -> bool:
+    """Whether the model's call for a person counts."""
+    asks = wishes.asks_for_person(case.briefing.message.text)
+    attempts = case.earlier_answers + 1
+    return escalation.blocked_by(case.config, case.facts, attempts=attempts, visitor_asks=asks) is None
 
 
 def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, handover: Handover | None) -> None:
@@ -181,21 +190,27 @@ def _with_ticket(reading: Reading, held: Claim, reply: Reply, handover: Handover
     if conversation is None:
         raise Overtaken
     message = reading.case.briefing.message.text
-    ticket = tickets.open_ticket_of(conversation) or tickets.open_ticket(
-        org=turn.org,
-        session=turn.conversation.session,
-        conversation=conversation,
-        turn=turn,
-        team_id=tickets.team_of(turn.org, handover.team),
-        subject=message,
-        message=message,
-        source="escalation",
-        effect_key=f"turn:{turn.pk}:escalate",
-        priority=Ticket.Priority.PRIORITY if handover.has_priority else Ticket.Priority.NORMAL,
-        metadata={"reason": handover.reason, "sign": handover.sign},
-    )
+    priority = Ticket.Priority.PRIORITY if handover.has_priority else Ticket.Priority.NORMAL
+    ticket = tickets.open_ticket_of(conversation)
+    if ticket is not None:
+        tickets.raise_priority(ticket, priority)
+    else:
+        ticket = tickets.open_ticket(
+            org=turn.org,
+            session=turn.conversation.session,
+            conversation=conversation,
+            turn=turn,
+            team_id=tickets.team_of(turn.org, handover.team),
+            subject=message,
+            message=message,
+            source="escalation",
+            effect_key=f"turn:{turn.pk}:escalate",
+            priority=priority,
+            metadata={"reason": handover.reason, "sign": handover.sign},
+        )
     action = {"type": "escalate", "reason": handover.reason, "ticket_id": str(ticket.pk)}
-    return dataclasses.replace(reply, actions=[*reply.actions, action])
+    why = {**reply.explanation, "ticket": ticket.number, "team": ticket.team.name if ticket.team else ""}
+    return dataclasses.replace(reply, actions=[*reply.actions, action], explanation=why)
 
 
 def _persist(write: Callable[[], T]) -> T:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents import catalog, guidance
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
+from agents.teams import find_team
 from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
@@ -28,8 +30,8 @@ class Reading:
     earlier_model_calls: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read(held: Claim) -> Reading:
-    """What the turn's agent is told: transcript up to its own message, people, context."""
+def read(held: Claim, *, now: dt.datetime) -> Reading:
+    """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
     turn = (
         Turn.objects.for_org(held.org_id)
         .select_related("org", "conversation__session", "agent_version__agent")
@@ -64,10 +66,12 @@ def read(held: Claim) -> Reading:
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
     recorded = list(calls) if turn.attempt > 1 else []
+    config = catalog.config_of(turn.agent_version_id)
+    team = find_team(turn.org, config.escalation_team)
     case = Case(
         org=turn.org,
         agent=turn.agent_version.agent,
-        config=catalog.config_of(turn.agent_version_id),
+        config=config,
         briefing=briefing,
         facts=facts_of(
             known,
@@ -80,6 +84,7 @@ def read(held: Claim) -> Reading:
             company_id=snapshot.get("company_id", ""),
         ),
         earlier_answers=sum(line.role == "assistant" and not line.by for line in earlier),
+        away=team.away(now=now) if team else None,
     )
     return Reading(turn=turn, case=case, recorded_calls=recorded, earlier_model_calls=_earlier_model_calls(turn))
 

@@ -9,13 +9,13 @@ from itertools import groupby
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import tools
+from agents import escalation, tools
 from agents.brain import CallResult, Round, Thought
 from agents.llm.base import Excerpt
 from conversations.loading import Reading
 from conversations.models import ToolCall, Turn
 from conversations.recording import Overtaken
-from conversations.thinking import Progress, excerpts_for
+from conversations.thinking import Case, Progress, excerpts_for
 from conversations.turns import Claim
 from halo.api.strict_json import storable
 
@@ -30,12 +30,12 @@ class LiveHands:
     def replay(self, progress: Progress) -> None:
         """See thinking.Hands."""
         for _, calls in groupby(self.reading.recorded_calls, key=lambda call: call.round):
-            _perform(list(calls), self.held, progress)
+            _perform(list(calls), self.reading.case, self.held, progress)
 
     def perform(self, thought: Thought, progress: Progress) -> None:
         """Commits the round's calls, then performs them."""
         rows = _plan(thought, self.reading.turn, self.held, progress)
-        _perform(rows, self.held, progress)
+        _perform(rows, self.reading.case, self.held, progress)
 
 
 def _plan(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> list[ToolCall]:
@@ -65,17 +65,17 @@ def _plan(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> list
     return rows
 
 
-def _perform(rows: list[ToolCall], held: Claim, progress: Progress) -> None:
+def _perform(rows: list[ToolCall], case: Case, held: Claim, progress: Progress) -> None:
     results = []
     for row in rows:
         if row.status == ToolCall.Status.PLANNED:
-            _call(row, held)
+            _call(row, case, held)
         _remember(row, progress)
         results.append(CallResult(id=row.call_id, name=row.name, arguments=row.arguments, result=row.result))
     progress.rounds.append(Round(said=rows[0].said, calls=tuple(results)))
 
 
-def _call(row: ToolCall, held: Claim) -> None:
+def _call(row: ToolCall, case: Case, held: Claim) -> None:
     """Performs one call and writes down what came of it; a call that makes no sense is told to the model."""
     status = ToolCall.Status.DONE
     try:
@@ -86,13 +86,23 @@ def _call(row: ToolCall, held: Claim) -> None:
             result: dict[str, object] = {"passages": [_as_json(excerpt) for excerpt in found]}
         else:
             # Handing over is an effect in our own database: it happens in the record transaction.
-            result = {"status": "A person of the team will be told. Say so to the visitor.", **arguments}
+            result = {**_called_for_person(case), **arguments}
     except tools.BadCall as error:
         status, result = ToolCall.Status.FAILED, {"error": error.message}
     row.status = status
     row.result = tools.as_text(result)
     row.finished_at = Now()
     row.save(update_fields=["status", "result", "finished_at"])
+
+
+def _called_for_person(case: Case) -> dict[str, object]:
+    return escalation.told_to_model(
+        case.config,
+        case.facts,
+        question=case.briefing.message.text,
+        attempts=case.earlier_answers + 1,
+        away=case.away,
+    )
 
 
 def _remember(row: ToolCall, progress: Progress) -> None:

@@ -14,10 +14,11 @@ from django.db.models.functions import Now
 from agents import catalog, routing
 from agents.catalog import AgentCard
 from agents.conditions import Facts
+from agents.deciding import with_away
 from agents.models import AgentVersion
 from conversations import bell, idempotency, tape, tickets, turns
 from conversations.facts import facts_of
-from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Turn
+from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Ticket, Turn
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
 from halo.db import release_connection
@@ -202,9 +203,10 @@ def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     if conversation.taken_over_by_id is not None:
         _leave_to_teammate(turn, arrival.agent.config.takeover_text)
         return False
-    rule = routing.first_match(arrival.agent.rules, _facts(arrival, visit))
+    facts = _facts(arrival, visit)
+    rule = routing.first_match(arrival.agent.rules, facts)
     if rule is not None:
-        _route(arrival, visit, turn, rule)
+        _route(arrival, visit, turn, rule, facts)
         return False
     return True
 
@@ -311,25 +313,37 @@ def _facts(arrival: _Arrival, visit: Visit) -> Facts:
     )
 
 
-def _route(arrival: _Arrival, visit: Visit, turn: Turn, rule: routing.Rule) -> None:
+def _route(arrival: _Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
     """Sends the message straight to the rule's team: ticket and acknowledgement, and no model."""
-    ticket = tickets.open_ticket(
-        org=arrival.org,
-        session=visit.session,
-        conversation=turn.conversation,
-        turn=turn,
-        team_id=rule.team_id,
-        subject=arrival.request.message,
-        message=arrival.request.message,
-        source="routing",
-        effect_key=f"turn:{turn.pk}:route",
-        metadata={"rule": rule.name},
-    )
+    priority = Ticket.Priority.PRIORITY if rule.has_priority else Ticket.Priority.NORMAL
+    # The first message has no ticket yet, and later ones on the same matter need no second.
+    ticket = None if turn.seq == 1 else tickets.open_ticket_of(turn.conversation, team_id=rule.team.id)
+    actions = []
+    if ticket is not None:
+        tickets.raise_priority(ticket, priority)
+    else:
+        ticket = tickets.open_ticket(
+            org=arrival.org,
+            session=visit.session,
+            conversation=turn.conversation,
+            turn=turn,
+            team_id=rule.team.id,
+            subject=arrival.request.message,
+            message=arrival.request.message,
+            source="routing",
+            effect_key=f"turn:{turn.pk}:route",
+            priority=priority,
+            metadata={"rule": rule.name},
+        )
+        actions = [{"type": "create_ticket", "ticket_id": str(ticket.pk)}]
+    away = rule.team.away(now=arrival.now)
+    why = {**routing.explain(rule, arrival.agent.rules, facts), "ticket": ticket.number}
     reply = Reply(
         outcome=Turn.Outcome.ROUTED,
-        text=rule.acknowledgement,
-        actions=[{"type": "create_ticket", "ticket_id": str(ticket.pk)}],
+        text=with_away(rule.acknowledgement, away),
+        actions=actions,
         routing={"action": "route_to_team", "ticket_id": str(ticket.pk)},
+        explanation={**why, **({"away": away.sentence} if away else {})},
         routing_rule_id=rule.id,
     )
     settle(turn, reply)

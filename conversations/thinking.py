@@ -24,6 +24,7 @@ from agents.llm.base import Excerpt, ModelError
 from agents.models import Agent
 from agents.prompts.layers import Briefing
 from halo.db import release_connection
+from orgs.hours import Away
 from orgs.models import Organization
 
 EXCERPTS = 8
@@ -40,6 +41,8 @@ class Case:
     facts: Facts
     # Answers that the agent has given in the conversation before.
     earlier_answers: int = 0
+    # Set while the team that this agent hands over to is not there.
+    away: Away | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
             verbatim=backend.verbatim,
         ),
         attempts=case.earlier_answers + 1,
+        away=case.away,
     )
 
 

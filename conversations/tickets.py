@@ -65,15 +65,23 @@ def team_of(org: Organization, team_id: str) -> uuid.UUID | None:
     return found
 
 
-def open_ticket_of(conversation: Conversation) -> Ticket | None:
-    """The conversation's ticket that is still being worked on, if there is one."""
+def open_ticket_of(conversation: Conversation, *, team_id: uuid.UUID | None = None) -> Ticket | None:
+    """The conversation's ticket that is still being worked on (by that team), if there is one."""
+    found = Ticket.objects.for_org(conversation.org_id).filter(conversation=conversation)
     return (
-        Ticket.objects.for_org(conversation.org_id)
-        .filter(conversation=conversation)
+        (found if team_id is None else found.filter(team=team_id))
         .exclude(status__in=[Ticket.Status.RESOLVED, Ticket.Status.SPAM])
+        .select_related("team")
         .order_by("number")
         .first()
     )
+
+
+def raise_priority(ticket: Ticket, priority: str) -> None:
+    """An open ticket becomes a priority one where a later message has priority; it is never lowered."""
+    if priority == Ticket.Priority.PRIORITY and ticket.priority != priority:
+        ticket.priority = priority
+        ticket.save(update_fields=["priority", "updated_at"])
 
 
 def subject_of(text: str) -> str:

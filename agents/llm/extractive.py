@@ -85,9 +85,10 @@ class ExtractiveBackend:
         """See Backend.stream. Deterministic, and done at once."""
         text, reason, kind = self._answer(request)
         requests: list[ToolRequest] = []
-        if reason and _was_escalated(request):
+        called = _was_called(request)
+        if reason and called:
             text = f"{text} {ASKED}"
-        elif reason and any(tool.name == ESCALATE for tool in request.tools):
+        elif reason and called is None and any(tool.name == ESCALATE for tool in request.tools):
             requests.append(ToolRequest("call_escalate", ESCALATE, json.dumps({"reason": reason})))
         elif reason:
             text += REPHRASE if text == NOTHING else NOBODY
@@ -235,16 +236,25 @@ def _stem(word: str) -> str:
     return word
 
 
-def _was_escalated(request: ModelRequest) -> bool:
-    """Whether the tool has answered since the visitor last spoke."""
+def _was_called(request: ModelRequest) -> bool | None:
+    """Whether a person was called in since the visitor last spoke; None where the tool was not asked to."""
     asked: set[str] = set()
-    answered = False
+    called: bool | None = None
     for message in request.messages:
         if message["role"] == "user":
-            asked, answered = set(), False
+            asked, called = set(), None
         elif message["role"] == "assistant":
             calls = message.get("tool_calls") or []
             asked |= {call["id"] for call in calls if call["function"]["name"] == ESCALATE}
-        elif message["role"] == "tool":
-            answered = answered or message.get("tool_call_id") in asked
-    return answered
+        elif message["role"] == "tool" and message.get("tool_call_id") in asked:
+            called = called or _says_called(message.get("content"))
+    return called
+
+
+def _says_called(result: object) -> bool:
+    """Whether the tool's result leaves it at that: it says `"called": false` where its agent's policy does not."""
+    try:
+        value = json.loads(result) if isinstance(result, str) else None
+    except ValueError:
+        return True
+    return not isinstance(value, dict) or value.get("called") is not False

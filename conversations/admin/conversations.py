@@ -25,6 +25,7 @@ from unfold.decorators import display
 
 from agents.answer_types import AnswerType
 from conversations.admin import trace, transcript
+from conversations.admin.filters import RuleFilter
 from conversations.admin.judging import JudgementForm, judge
 from conversations.models import Conversation, Message, MessageImage, Turn
 from conversations.takeover import close, hand_back, take_over
@@ -109,6 +110,7 @@ class ConversationAdmin(StaffAdmin):
         "has_error",
         "verified",
         "has_images",
+        RuleFilter,
         PersonFilter,
         "last_message_at",
     )

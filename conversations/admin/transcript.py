@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.utils.safestring import SafeString
 
+from conversations.admin.explaining import Explanation, explain
 from conversations.admin.trace_parts import money
 from conversations.labels import may_be_judged
 from conversations.models import AnswerLabel, Conversation, Message, MessageImage, Ticket, ToolCall, Turn
@@ -32,6 +33,11 @@ class Entry:
     # What people think of the turn's answer, by whose opinion it is.
     labels: dict[str, AnswerLabel] = field(default_factory=dict)
     may_be_judged: bool = False
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """Why the turn went to people, or did not."""
+        return explain(self.turn) if self.turn is not None else None
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from unfold.widgets import (
 
 from orgs import audit
 from orgs.admin.organizations import show_password_link
+from orgs.hours_fields import HoursField, TimeZoneField, as_list
 from orgs.members import (
     ACCOUNT,
     OWNER,
@@ -155,9 +156,28 @@ class MembershipAdmin(StaffAdmin):
         return show_password_link(self, request, obj.user, back=self.change_url(obj.pk))
 
 
+class TeamForm(StaffForm):
+    """A team with its hours."""
+
+    time_zone = TimeZoneField(label="Time zone", help_text="What the hours are in.")
+    hours = HoursField(
+        label="Hours",
+        help_text="When people are there, such as “09:00-12:30, 13:30-17:00”, or “22:00-06:00” over midnight. A day "
+        "without hours is closed. All empty: always there.",
+    )
+
+    class Meta:
+        model = Team
+        fields = ("name", "email", "members", "time_zone", "hours", "away_text")
+
+    def clean_time_zone(self) -> str:
+        chosen: str = self.cleaned_data["time_zone"]
+        return chosen or self.instance.time_zone
+
+
 @admin.register(Team)
 class TeamAdmin(StaffAdmin):
-    """Name, address and members of a team."""
+    """Name, address and members of a team, and when it is there."""
 
     read = Action.SEE_BUILD
     edit = Action.BUILD
@@ -165,7 +185,30 @@ class TeamAdmin(StaffAdmin):
     list_display = ("name", "email", "people")
     search_fields = ("name", "email")
     ordering = ("name", "pk")
-    fields = ("name", "email", "members")
+    form = TeamForm
+    fieldsets = (
+        (None, {"fields": ("name", "email", "members")}),
+        (
+            "Hours",
+            {
+                "fields": ("time_zone", "hours", "away_text"),
+                "description": "Outside these hours, visitors who are passed on to this team are told when it is back.",
+            },
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        (first, (title, options)) = self.fieldsets
+        return (first, (title, {**options, "fields": ("time_zone", "week", "away_text")}))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("week",)
+
+    @admin.display(description="Hours")
+    def week(self, obj: Team) -> str:
+        return as_list(obj.hours)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("members")

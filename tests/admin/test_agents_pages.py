@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from agents.models import Agent, AgentVersion, Article, RoutingRule
 from agents.tasks import read_article
-from orgs.models import AuditEntry, IdentitySecret, Organization, User
+from orgs.models import AuditEntry, IdentitySecret, Organization, Team, User
 from tests.admin.furnished import Furnished, audited
 from tests.cast import Cast
 
@@ -35,6 +35,17 @@ SETTINGS: dict[str, Any] = {
     "retain_traces_days": "90",
     "retain_events_days": "30",
 }
+
+
+def conditions(*rows: dict[str, str]) -> dict[str, str]:
+    """What a browser posts for rows of conditions."""
+    blank = {"source": "", "key": "", "op": "is", "value": ""}
+    filled = {
+        f"conditions-{number}-{part}": text
+        for number, row in enumerate(rows)
+        for part, text in {**blank, **row}.items()
+    }
+    return {"conditions-rows": str(len(rows)), **filled}
 
 
 def test_saving_an_agent_publishes_a_version_and_saving_it_again_does_not(
@@ -127,15 +138,90 @@ def test_a_rule_that_could_never_match_or_has_bad_conditions_is_refused(
         "team": acme.rows["orgs.team"].pk,
         "position": "1",
         "phrases": "",
-        "conditions": "[]",
         "acknowledgement": "Thanks",
     }
-    assert "matches nothing" in browser.post(url, rule).content.decode()
-    for conditions in ('[{"source": "moon"}]', "{}", "[", '"\\u0000"', "[1e999]", "9" * 5000, '[{"key": "\\ud800"}]'):
-        assert browser.post(url, {**rule, "conditions": conditions}).status_code == 200, conditions
-    good = '[{"source": "user", "key": "plan", "op": "is", "value": "enterprise"}]'
-    assert browser.post(url, {**rule, "conditions": good}).status_code == 302
-    assert RoutingRule.objects.get(name="VIP").conditions[0]["value"] == "enterprise"
+    assert "matches nothing" in browser.post(url, {**rule, **conditions()}).content.decode()
+    for bad in (
+        {"source": "moon", "key": "phase", "value": "full"},
+        {"key": "plan", "value": "x"},
+        {"source": "user", "value": "x"},
+        {"source": "user", "key": "plan"},
+        {"source": "user", "key": "seats", "op": "gt", "value": "many"},
+        {"source": "user", "key": "plan", "op": "sounds_like", "value": "x"},
+        {"source": "user", "key": "plan", "op": "in", "value": " , "},
+        {"source": "user", "key": "plan", "value": "x" * 1001},
+    ):
+        refused = browser.post(url, {**rule, **conditions(bad)})
+        assert refused.status_code == 200 and "Condition 1" in refused.content.decode(), bad
+    assert browser.post(url, {**rule, **conditions(*[{"source": "message", "value": "x"}] * 31)}).status_code == 200
+    good = [
+        {"source": "user", "key": " plan ", "op": "in", "value": 'pro, "a, b", 5'},
+        {},
+        {"source": "user", "key": "seats", "op": "gt", "value": "10"},
+        {"source": "message", "key": "ignored", "op": "contains", "value": "007"},
+        {"source": "context", "key": "cart", "op": "exists", "value": "ignored"},
+        {"source": "page", "key": "path", "op": "matches", "value": "/billing/*\0"},
+    ]
+    posted = {**rule, "has_priority": "on", **conditions(*good)}
+    assert browser.post(url, posted).status_code == 302
+    made = RoutingRule.objects.get(name="VIP")
+    assert made.has_priority
+    assert made.conditions == [
+        {"source": "user", "key": "plan", "op": "in", "value": ["pro", "a, b", 5]},
+        {"source": "user", "key": "seats", "op": "gt", "value": 10},
+        {"source": "message", "op": "contains", "value": "007"},
+        {"source": "context", "key": "cart", "op": "exists"},
+        {"source": "page", "key": "path", "op": "matches", "value": made.conditions[4]["value"]},
+    ]
+    assert "\0" not in made.conditions[4]["value"]
+
+    # Saved again as it is shown, it is the same rule; without its rows, what is stored is kept; with none, it is gone.
+    at = reverse("admin:agents_routingrule_change", args=[made.pk])
+    shown = browser.get(at).content.decode()
+    assert "pro,&quot;a, b&quot;,5" in shown and "halo/conditions.js" in shown
+    before = AuditEntry.objects.count()
+    browser.post(at, {**posted, **conditions(*good)})
+    assert AuditEntry.objects.count() == before
+    browser.post(at, {**rule, "phrases": "x"})
+    assert RoutingRule.objects.get(pk=made.pk).conditions == made.conditions
+    browser.post(at, {**rule, "phrases": "x", **conditions()})
+    assert RoutingRule.objects.get(pk=made.pk).conditions == []
+
+
+def test_who_may_not_change_a_rule_or_a_team_reads_it_in_words(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    RoutingRule.objects.filter(org=cast.acme.org).update(
+        conditions=[{"source": "user", "key": "plan", "op": "is", "value": "<b>gold"}]
+    )
+    Team.objects.filter(org=cast.acme.org).update(hours={"mon": ["09:00-17:00"]})
+    rule = as_(cast.ana).get(acme.url("agents.routingrule")).content.decode()
+    assert "user plan is “&lt;b&gt;gold”" in rule and "conditions-rows" not in rule
+    team = as_(cast.ana).get(acme.url("orgs.team")).content.decode()
+    assert "Monday: 09:00-17:00" in team and "Sunday: closed" in team and "hours-mon" not in team
+
+
+def test_a_team_has_hours_a_time_zone_and_words_for_when_it_is_away(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser, url = as_(cast.sue), acme.url("orgs.team")
+    team = {"name": "Billing", "time_zone": "Europe/Berlin", "away_text": "Back {opens}.", "hours-tue": " Closed "}
+    for wrong, says in (({"hours-mon": "9-25"}, "Monday"), ({"time_zone": "Mars/Base"}, "Mars/Base")):
+        refused = browser.post(url, {**team, "hours-mon": "9-17", **wrong})
+        assert refused.status_code == 200 and says in refused.content.decode()
+    assert browser.post(url, {**team, "hours-mon": "9-12:30, 13:30-17"}).status_code == 302
+    stored = Team.objects.get(pk=acme.rows["orgs.team"].pk)
+    assert (stored.time_zone, stored.away_text) == ("Europe/Berlin", "Back {opens}.")
+    assert {day: spans for day, spans in stored.hours.items() if spans} == {"mon": ["09:00-12:30", "13:30-17:00"]}
+    assert audited(cast.acme.org, "team.changed").after["time_zone"] == "Europe/Berlin"
+    page = browser.get(url).content.decode()
+    assert 'value="09:00-12:30, 13:30-17:00"' in page and 'value="closed"' in page
+    before = AuditEntry.objects.count()
+    browser.post(url, {**team, "hours-mon": "09:00-12:30, 13:30-17:00", "hours-wed": "closed"})
+    assert AuditEntry.objects.count() == before
+    browser.post(url, {**team, "hours-mon": "", "hours-tue": ""})
+    stored.refresh_from_db()
+    assert stored.hours == {}
 
 
 def test_a_team_that_has_tickets_is_not_deleted_and_one_without_is(

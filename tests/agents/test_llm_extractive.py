@@ -135,6 +135,12 @@ def test_a_person_is_asked_for_once() -> None:
     assert "asked for a person" in reply.text
 
 
+def test_a_person_who_was_not_called_in_is_not_promised_and_not_asked_for_again() -> None:
+    reply = answer("How do I bake bread?", after=escalated('{"called": false}'))
+    assert reply.tool_requests == [] and "asked for a person" not in reply.text
+    assert "asked for a person" in answer("How do I bake bread?", after=escalated('{"called": true}')).text
+
+
 def test_an_escalation_of_an_earlier_turn_does_not_count() -> None:
     after = [*escalated("done"), {"role": "user", "content": "And how do I brew beer?"}]
     assert answer("And how do I brew beer?", after=after).tool_requests
