@@ -15,9 +15,9 @@ from agents.answer_types import AnswerType
 from agents.deciding import Decision
 from agents.escalation import Handover
 from agents.llm.base import ModelError
-from conversations import bell, ending, in_hand, processes, tickets, tracing, turns
+from conversations import bell, effects, ending, in_hand, processes, tracing, turns
 from conversations.loading import Reading, read
-from conversations.models import Conversation, Ticket, Turn
+from conversations.models import Turn
 from conversations.performing import LiveHands
 from conversations.recording import Overtaken, Reply, settle
 from conversations.thinking import Progress, milliseconds_since, think
@@ -144,44 +144,15 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
 
     def write() -> None:
         with transaction.atomic():
-            final = counted if handover is None else _with_ticket(reading, held, counted, handover)
-            settle(reading.turn, final, held=held)
+            actions = effects.perform(reading, held, progress, handover)
+            settle(reading.turn, dataclasses.replace(counted, actions=actions), held=held)
             tracing.write(reading, progress)
 
     _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     ending.announce(held.turn_id, held.conversation_id, attempt=held.attempt)
-    if handover is not None:
+    if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
-
-
-def _with_ticket(reading: Reading, held: Claim, reply: Reply, handover: Handover) -> Reply:
-    """The reply with its handover performed: the conversation's open ticket, or a new one."""
-    turn = reading.turn
-    conversation = (
-        Conversation.objects.for_org(turn.org_id)
-        .filter(pk=turn.conversation_id, epoch=held.epoch)
-        .select_for_update()
-        .first()
-    )
-    if conversation is None:
-        raise Overtaken
-    message = reading.case.briefing.message.text
-    ticket = tickets.open_ticket_of(conversation) or tickets.open_ticket(
-        org=turn.org,
-        session=turn.conversation.session,
-        conversation=conversation,
-        turn=turn,
-        team_id=tickets.team_of(turn.org, handover.team),
-        subject=message,
-        message=message,
-        source="escalation",
-        effect_key=f"turn:{turn.pk}:escalate",
-        priority=Ticket.Priority.PRIORITY if handover.has_priority else Ticket.Priority.NORMAL,
-        metadata={"reason": handover.reason, "sign": handover.sign},
-    )
-    action = {"type": "escalate", "reason": handover.reason, "ticket_id": str(ticket.pk)}
-    return dataclasses.replace(reply, actions=[*reply.actions, action])
 
 
 def _persist(write: Callable[[], T]) -> T:

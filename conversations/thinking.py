@@ -22,6 +22,9 @@ from agents.knowledge.search import Hit, query_text, search
 from agents.llm.base import Excerpt, ModelError
 from agents.models import Agent
 from agents.prompts.layers import Briefing
+from agents.tools.calls import Call, Tally, with_questions
+from agents.tools.custom import Subject
+from agents.tools.offered import Toolbox, toolbox
 from halo.db import release_connection
 from orgs.models import Organization
 
@@ -39,13 +42,18 @@ class Case:
     facts: Facts
     # Answers that the agent has given in the conversation before.
     earlier_answers: int = 0
+    # The address that the visitor's browser named, and who they are for calls to other systems.
+    page: str = ""
+    subject: Subject = Subject()
+    # Keys of calls that the visitor was asked about in the answer before (agents.tools.reading.key_of).
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that a tool call wants done in our own database or on the visitor's page, once the answer is recorded.
+    """What a tool call did elsewhere (`custom`), or wants done here or on the visitor's page once the answer is recorded.
 
-    `step` orders them, and makes the key that an effect is known by.
+    `kind` is the tool's name, or `custom`; `step` orders them, and makes the key that an effect is known by.
     """
 
     kind: str
@@ -60,6 +68,9 @@ class Progress:
     excerpts: list[Excerpt] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    # Calls that wait for the visitor's yes.
+    asked: list[Call] = field(default_factory=list)
     calls: int = 0
     errors: int = 0
     # Why the model asked for a person; None where it did not.
@@ -73,13 +84,13 @@ class Progress:
 
 
 class Hands(Protocol):
-    """Who performs what the model asks for."""
+    """Who performs what the model asks for; `tools` is what it is offered, `deadline` a time.monotonic() value."""
 
-    def replay(self, progress: Progress) -> None:
+    def replay(self, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
         """Brings the rounds that an earlier attempt committed, performing what it had not got to."""
         ...
 
-    def perform(self, thought: Thought, progress: Progress) -> None:
+    def perform(self, thought: Thought, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
         """Performs a round's calls and adds them to `progress`."""
         ...
 
@@ -93,15 +104,16 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
     began = time.monotonic()
     query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
     progress.excerpts = excerpts_for(case.org.pk, query)
-    hands.replay(progress)
+    tools = toolbox(org=case.org, config=case.config, verified=case.briefing.verified)
+    hands.replay(progress, tools=tools, deadline=deadline)
     progress.timings["search_ms"] = milliseconds_since(began)
     while True:
         release_connection()
-        thought = _round(case, backend, progress, deadline=deadline)
+        thought = _round(case, backend, progress, tools=tools, deadline=deadline)
         if not thought.tool_requests:
             break
-        hands.perform(thought, progress)
-    return deciding.decide(
+        hands.perform(thought, progress, tools=tools, deadline=deadline)
+    decision = deciding.decide(
         config=case.config,
         briefing=case.briefing,
         facts=case.facts,
@@ -114,9 +126,10 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
         ),
         attempts=case.earlier_answers + 1,
     )
+    return dataclasses.replace(decision, text=with_questions(decision.text, progress.asked))
 
 
-def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> Thought:
+def _round(case: Case, backend: Any, progress: Progress, *, tools: Toolbox, deadline: float) -> Thought:
     began = time.monotonic()
     call: dict[str, Any] = {"round": len(progress.rounds) + 1}
     progress.model_calls.append(call)
@@ -127,6 +140,7 @@ def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> 
             briefing=case.briefing,
             excerpts=progress.excerpts,
             rounds=progress.rounds,
+            tools=tools.specs,
             deadline=deadline,
             on_prompt=lambda prompt: setattr(progress, "prompt", prompt),
         )
