@@ -19,12 +19,15 @@ from agents.conditions import check_conditions
 from agents.knowledge.importing import MAX_CONTENT
 from agents.models import Agent, AgentVersion, Article, RoutingRule
 from agents.services import add_agent, change_agent, make_default, set_model_endpoint, set_status
+from agents.tools.admin import CustomToolAdmin
 from orgs.permissions import Action, may
 from orgs.services import Conflict
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_forms import ModelKeyFields, StaffForm
 from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
+
+__all__ = ["AgentAdmin", "AgentVersionAdmin", "ArticleAdmin", "CustomToolAdmin", "RoutingRuleAdmin"]
 
 ENDPOINT = {"base_url", "new_key", "forget_key"}
 STATUS_COLOURS = {"Active": "success", "Paused": "warning", "Retired": "danger"}

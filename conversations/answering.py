@@ -15,6 +15,7 @@ from agents.answer_types import AnswerType
 from agents.deciding import Decision
 from agents.escalation import Handover
 from agents.llm.base import ModelError
+from agents.tools.calls import with_questions
 from conversations import bell, effects, ending, in_hand, processes, tracing, turns
 from conversations.loading import Reading, read
 from conversations.models import Turn
@@ -98,7 +99,8 @@ def _after_failure(reading: Reading, held: Claim, progress: Progress, error: Mod
     if error.kind == "blank" and progress.escalation is not None:
         reply = Reply(
             outcome=Turn.Outcome.ANSWERED,
-            text=config.handover_text,
+            # Who was to be asked for a yes must read what for.
+            text=with_questions(config.handover_text, progress.asked),
             confidence=0.0,
             answer_type=AnswerType.NEEDS_PERSON,
             escalated=True,

@@ -1,4 +1,4 @@
-"""Calls of custom tools: asked about where they must be, begun in one commit, sent at most once, and never forgotten."""
+"""Calls of custom tools: asked about where they must be, begun in one commit, sent at most once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def call_out(row: ToolCall, call: Call, *, case: Case, turn: Turn, held: Claim, 
     # SECURITY: never on the model's word: the visitor was asked about exactly this call in the answer before, and what
     # they wrote now is a yes and nothing else.
     agreed = call.key in case.waiting and wishes.is_consent(case.briefing.message.text)
-    begun = _begin(row, call, case=case, turn=turn, held=held, agreed=agreed or row.started_at is not None)
+    fresh = row.started_at is None
+    begun = _begin(row, call, case=case, turn=turn, held=held, agreed=agreed or not fresh)
     if begun is None:
         return ToolCall.Status.ASKED, calls.asked(call)
     tool, http_call = begun
@@ -69,8 +70,8 @@ def call_out(row: ToolCall, call: Call, *, case: Case, turn: Turn, held: Claim, 
     ms = round((time.monotonic() - started) * 1000)
     log.info("tool_called", tool=str(tool.pk), outcome=outcome.kind, http_status=outcome.status, ms=ms)
     row.http_status = outcome.status or None
-    if outcome.kind == "failed" and not outcome.status and not (tool.is_idempotent or tool.method == "GET"):
-        # Not sent, so nothing was begun; it may be tried again.
+    if outcome.never_left and fresh:
+        # Nothing was begun, so it may be tried again.
         row.started_at = None
         ToolCall.objects.for_org(held.org_id).filter(pk=row.pk).update(started_at=None)
     return outcome.kind, outcome.result

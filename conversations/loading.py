@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from django.db.models import Subquery
@@ -88,7 +87,7 @@ def read(held: Claim) -> Reading:
         earlier_answers=sum(line.role == "assistant" and not line.by for line in earlier),
         page=snapshot.get("page", ""),
         subject=_subject(turn, end_user, company),
-        waiting=frozenset(key_of(call.name, json.loads(call.arguments)) for call in waiting),
+        waiting=frozenset(key_of(call.name, recorded(call.arguments)) for call in waiting),
     )
     return Reading(turn=turn, case=case, recorded_calls=recorded)
 
@@ -118,7 +117,7 @@ def _subject(turn: Turn, end_user: EndUser | None, company: Company | None) -> S
 
 def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolCall]:
     """Calls that the visitor was asked about in the answer right before their message."""
-    # SECURITY: a yes is to what was said last. After a teammate's words, or a turn that was not answered, it is to those.
+    # SECURITY: a yes is to what was said last, so not to our question after a teammate's words or a failed turn.
     if not config.tools or not earlier or earlier[-1].role != "assistant" or earlier[-1].by:
         return []
     before = Turn.objects.for_org(turn.org_id).filter(conversation_id=turn.conversation_id, seq__lt=turn.seq)

@@ -44,14 +44,14 @@ class Case:
     earlier_answers: int = 0
     # The address that the visitor's browser named, and who they are for calls to other systems.
     page: str = ""
-    subject: Subject = Subject()
+    subject: Subject = field(default_factory=Subject)
     # Keys of calls that the visitor was asked about in the answer before (agents.tools.reading.key_of).
     waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a tool call did elsewhere (`custom`), or wants done here or on the visitor's page once the answer is recorded.
+    """What a tool call did elsewhere, or wants done here or on the visitor's page once the answer is recorded.
 
     `kind` is the tool's name, or `custom`; `step` orders them, and makes the key that an effect is known by.
     """

@@ -39,6 +39,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("agents.Agent", "smart_toy", "Who answers: instructions, model, greeting, and which one is active."),
             ("agents.RoutingRule", "alt_route", "Messages that go straight to a team."),
+            ("agents.CustomTool", "build", "Calls to other systems that agents may make."),
             ("agents.Article", "article", "What the agents know and quote."),
         ),
     ),

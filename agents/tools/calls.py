@@ -117,8 +117,8 @@ def promised(call: Call) -> dict[str, Any]:
 def asked(call: Call) -> dict[str, Any]:
     """What the model is told of a call that the visitor must agree to."""
     return {
-        "status": "Nothing was sent: the visitor must agree first. Ask them in one plain question that names what will be "
-        "done and every argument. If their next message is a yes, make this call again with exactly these arguments.",
+        "status": "Nothing was sent: the visitor must agree first. Ask them in one plain question that names what will "
+        "be done and every argument. If their next message is a yes, make this call again with just these arguments.",
         "call": call.name,
         "arguments": call.arguments,
     }

@@ -38,6 +38,12 @@ def read_arguments(spec: ToolSpec, arguments: str) -> dict[str, Any]:
     return read
 
 
+def recorded(arguments: str) -> dict[str, Any]:
+    """The arguments of a call that was read before, from its row."""
+    read: dict[str, Any] = strict_json.storable_tree(json.loads(arguments.strip() or "{}"))
+    return read
+
+
 def key_of(name: str, arguments: dict[str, Any]) -> str:
     """What two calls have in common that ask for exactly the same."""
     return f"{name} {json.dumps(arguments, sort_keys=True, ensure_ascii=False)}"

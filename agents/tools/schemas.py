@@ -89,7 +89,8 @@ def _check_keywords(node: Any) -> None:
 def _check_pattern(pattern: Any) -> None:
     if not isinstance(pattern, str) or len(pattern) > 200 or not _PATTERN.match(pattern):
         raise _refusal(
-            "A pattern is of the form ^[A-Z]{2}-\\d{1,6}$: anchored, characters and classes with quantifiers, no groups."
+            "A pattern is of the form ^[A-Z]{2}-\\d{1,6}$: anchored, of characters and classes with quantifiers, "
+            "without groups."
         )
     if math.prod(_ways(found.group(1)) for found in _QUANTIFIER.finditer(pattern[1:-1])) > MAX_WAYS:
         raise _refusal("The pattern has too many open quantifiers: say how often, such as {1,6}.")

@@ -44,6 +44,7 @@ class Outcome:
     kind: Literal["done", "failed", "unknown"]
     status: int
     result: dict[str, Any]
+    never_left: bool = False
 
 
 def check_headers(value: Any) -> dict[str, str]:
@@ -86,7 +87,7 @@ def send(call: HttpCall, *, headers: Mapping[str, str], effect_key: str, repeata
         )
     except NotReached as error:
         if error.kind == "refused":
-            return Outcome("failed", 0, {"error": f"The call was not made. {error.message}"})
+            return Outcome("failed", 0, {"error": f"The call was not made. {error.message}"}, never_left=True)
         if repeatable:
             return Outcome("failed", 0, {"error": error.message})
         return Outcome("unknown", 0, unknown(error.message))
