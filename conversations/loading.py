@@ -10,7 +10,7 @@ from agents import catalog
 from agents.config import AgentConfig
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from agents.tools.custom import Subject
-from agents.tools.reading import key_of
+from agents.tools.reading import arguments_of, key_of
 from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
 from conversations.thinking import Case
@@ -87,7 +87,7 @@ def read(held: Claim) -> Reading:
         earlier_answers=sum(line.role == "assistant" and not line.by for line in earlier),
         page=snapshot.get("page", ""),
         subject=_subject(turn, end_user, company),
-        waiting=frozenset(key_of(call.name, recorded(call.arguments)) for call in waiting),
+        waiting=frozenset(key_of(call.name, arguments_of(call.arguments)) for call in waiting),
     )
     return Reading(turn=turn, case=case, recorded_calls=recorded)
 

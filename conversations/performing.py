@@ -18,7 +18,7 @@ from agents.llm.base import Excerpt
 from agents.tools import builtin, calls
 from agents.tools.calls import Call
 from agents.tools.offered import Toolbox
-from agents.tools.reading import BadCall, as_text, recorded
+from agents.tools.reading import BadCall, arguments_of, as_text
 from conversations import calling
 from conversations.loading import Reading
 from conversations.models import ToolCall, Turn
@@ -144,7 +144,7 @@ def _remember(row: ToolCall, progress: Progress) -> None:
         # What is done on the page was made safe first, and that is in the result.
         done = Call(
             row.name,
-            recorded(row.arguments)
+            arguments_of(row.arguments)
             if row.name == builtin.TICKET.name
             else {key: value for key, value in result.items() if key != "status"},
         )
@@ -156,7 +156,7 @@ def _remember_custom(row: ToolCall, progress: Progress) -> None:
     Status = ToolCall.Status
     if row.started_at is None and row.status != Status.ASKED:
         return
-    call = Call(row.name, recorded(row.arguments))
+    call = Call(row.name, arguments_of(row.arguments))
     if row.status == Status.ASKED:
         progress.asked.append(call)
         return

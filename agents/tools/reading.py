@@ -38,7 +38,7 @@ def read_arguments(spec: ToolSpec, arguments: str) -> dict[str, Any]:
     return read
 
 
-def recorded(arguments: str) -> dict[str, Any]:
+def arguments_of(arguments: str) -> dict[str, Any]:
     """The arguments of a call that was read before, from its row."""
     read: dict[str, Any] = strict_json.storable_tree(json.loads(arguments.strip() or "{}"))
     return read

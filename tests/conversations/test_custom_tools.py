@@ -454,7 +454,7 @@ def test_a_tool_that_could_not_be_called_is_refused(cast: Cast, fields: Any) -> 
         add_tool(tool=CustomTool(org=cast.acme.org, **{**values, **fields}), by=None)
 
 
-def test_custom_tools_cost_a_turn_two_statements_and_none_where_there_are_none(
+def test_custom_tools_cost_a_turn_one_statement_and_none_where_there_are_none(
     visitor: Visitor, model: FakeModel, cast: Cast, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conversations.bell.ring", lambda turn_id: True)
