@@ -60,8 +60,10 @@ _YES = (
     *("graag", "zeker", "doe maar", "zgadzam się", "potwierdzam", "да", "согласен", "согласна", "是", "是的"),
     *("好的", "确认", "はい", "お願いします", "네", "예", "evet", "نعم", "हाँ", "👍", "✅"),
 )
-_POLITE = ("please", "thanks", "thank you", "bitte", "danke", "s'il vous plaît", "merci", "por favor", "gracias", "now")
-_POLITE += ("per favore", "grazie", "obrigado", "obrigada", "alstublieft", "dank je", "proszę", "dziękuję")
+_POLITE = (
+    *("please", "thanks", "thank you", "bitte", "danke", "s'il vous plaît", "merci", "por favor", "gracias", "now"),
+    *("per favore", "grazie", "obrigado", "obrigada", "alstublieft", "dank je", "proszę", "dziękuję"),
+)
 _CONSENT = re.compile(
     r"(?:(?:{polite}){gap})?(?:{yes})(?:{gap}(?:{yes}|{polite})){{0,4}}[.! ]*".format(
         yes="|".join(map(re.escape, sorted(_YES, key=len, reverse=True))),
