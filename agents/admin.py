@@ -17,6 +17,8 @@ from agents.condition_fields import ConditionsField, as_list
 from agents.knowledge.admin import ArticleAdmin, GuidanceAdmin, SourceAdmin
 from agents.models import Agent, AgentVersion, RoutingRule
 from agents.services import add_agent, change_agent, make_default, set_model_endpoint, set_status
+from agents.tools.admin import CustomToolAdmin
+from agents.tools.forms import CustomToolsField
 from orgs.permissions import Action, may
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
@@ -25,6 +27,8 @@ from orgs.staff_lists import ScopedRelatedFilter
 
 __all__ = ["AgentAdmin", "AgentVersionAdmin", "ArticleAdmin", "GuidanceAdmin", "RoutingRuleAdmin", "SourceAdmin"]
 
+__all__ = ["AgentAdmin", "AgentVersionAdmin", "ArticleAdmin", "CustomToolAdmin", "RoutingRuleAdmin"]
+
 ENDPOINT = {"base_url", "new_key", "forget_key"}
 STATUS_COLOURS = {"Active": "success", "Paused": "warning", "Retired": "danger"}
 
@@ -32,12 +36,20 @@ STATUS_COLOURS = {"Active": "success", "Paused": "warning", "Retired": "danger"}
 class AgentForm(ModelKeyFields, StaffForm):
     """What the agent is, and a note for the version that saving publishes."""
 
+    tools = CustomToolsField(
+        label="Custom tools", required=False, help_text="Calls to other systems that the agent may make."
+    )
     note = forms.CharField(
         required=False,
         max_length=500,
         widget=UnfoldAdminTextInputWidget(),
         help_text="What changed and why; kept with the version that is published when you save.",
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(field := self.fields.get("tools"), CustomToolsField):
+            field.offer(self.org)
 
 
 @admin.register(Agent)
@@ -58,6 +70,7 @@ class AgentAdmin(StaffAdmin):
         (None, {"fields": ("name", "instructions", "greeting")}),
         ("Model", {"fields": ("backend", "model", "base_url", "key_state", "new_key", "forget_key")}),
         ("Answering", {"fields": ("temperature", "max_tokens", "deadline_seconds", "on_failure", "failure_text")}),
+        ("Tools", {"fields": ("may_open_tickets", "may_guide", "tools")}),
         ("With people", {"fields": ("takeover_text",)}),
         ("Publishing", {"fields": ("status_label", "answers", "version", "note", "versions", "id")}),
     )

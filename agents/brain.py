@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents import tools
 from agents.config import AgentConfig
-from agents.llm.base import Backend, Excerpt, ModelError, ModelRequest, ToolRequest, Usage
+from agents.llm.base import Backend, Excerpt, ModelError, ModelRequest, ToolRequest, ToolSpec, Usage
 from agents.llm.calls import call
 from agents.prompts.layers import Briefing, dialogue, system_text
+from agents.tools.builtin import MAX_CALLS, MAX_ROUNDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,19 @@ def think(
     briefing: Briefing,
     excerpts: Sequence[Excerpt],
     rounds: Sequence[Round],
+    tools: Sequence[ToolSpec],
     deadline: float,
     on_text: Callable[[str], None] | None = None,
     on_prompt: Callable[[list[dict[str, Any]]], object] | None = None,
     on_retry: Callable[[ModelError, float], object] | None = None,
 ) -> Thought:
-    """Asks the model for the next round; after the last one allowed it is given no tools, so that it answers.
+    """Asks the model for the next round; `tools` are what it may ask for, after the last round allowed none.
 
     `deadline` is a time.monotonic() value. Raises agents.llm.base.ModelError.
     """
-    offered = list(tools.ALL.values()) if len(rounds) < tools.MAX_ROUNDS else []
-    abilities = [f"{tool.name}: {tool.description}" for tool in tools.ALL.values()]
+    spent = len(rounds) >= MAX_ROUNDS or sum(len(earlier.calls) for earlier in rounds) >= MAX_CALLS
+    offered = [] if spent else list(tools)
+    abilities = [f"{tool.name}: {tool.description}" for tool in tools]
     messages: list[dict[str, Any]] = [
         {
             "role": "system",

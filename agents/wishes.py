@@ -1,11 +1,13 @@
 """What a visitor's words ask for, as far as words alone tell.
 
 A wish for a person is known in some languages: where an agent never hands over by itself, it is the only way there.
+Consent is read in several too, and there is no other way to give it.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -56,3 +58,40 @@ def is_small_talk(message: str) -> bool:
     words = {word.lower() for word in _WORD.findall(message)}
     courtesies = GREETINGS | THANKS | FAREWELLS
     return bool(words) and words <= courtesies | FILLERS and not words.isdisjoint(courtesies)
+
+
+# Whole messages: what is not listed is no consent, so a doubt, a change or a "not" anywhere in it ends the matter.
+_YES = (
+    *("yes", "yes i do", "yep", "yeah", "yup", "aye", "sure", "sure thing", "of course", "absolutely", "definitely"),
+    *("certainly", "ok", "okay", "k", "alright", "agreed", "i agree", "i approve", "approved", "approve", "confirm"),
+    *("confirmed", "i confirm", "i confirm that", "correct", "that is correct", "that's correct", "that's right"),
+    *("go ahead", "go for it", "do it", "do that", "do so", "please do", "make it so", "proceed", "sounds good"),
+    *("ja", "jawohl", "jep", "klar", "na klar", "gerne", "gern", "sicher", "natürlich", "einverstanden", "genau"),
+    *("in ordnung", "mach das", "machen sie das", "mach es", "bestätigt", "ich bestätige", "ich stimme zu", "passt"),
+    *("oui", "d'accord", "bien sûr", "je confirme", "confirmé", "vas-y", "allez-y", "certainement"),
+    *("sí", "si", "claro", "de acuerdo", "confirmo", "adelante", "por supuesto", "vale", "hazlo"),
+    *("sì", "certo", "d'accordo", "va bene", "procedi", "sim", "com certeza", "pode fazer", "ja graag", "akkoord"),
+    *("graag", "zeker", "doe maar", "zgadzam się", "potwierdzam", "да", "согласен", "согласна", "是", "是的"),
+    *("好的", "确认", "はい", "お願いします", "네", "예", "evet", "نعم", "हाँ", "👍", "✅"),
+)
+_POLITE = (
+    *("please", "thanks", "thank you", "bitte", "danke", "s'il vous plaît", "merci", "por favor", "gracias", "now"),
+    *("per favore", "grazie", "obrigado", "obrigada", "alstublieft", "dank je", "proszę", "dziękuję"),
+)
+_CONSENT = re.compile(
+    r"(?:(?:{polite}){gap})?(?:{yes})(?:{gap}(?:{yes}|{polite})){{0,4}}[.! ]*".format(
+        yes="|".join(map(re.escape, sorted(_YES, key=len, reverse=True))),
+        polite="|".join(map(re.escape, sorted(_POLITE, key=len, reverse=True))),
+        gap=r"[ ,.!]{1,3}",
+    )
+)
+_LONGEST_CONSENT = 60
+
+
+def is_consent(message: str) -> bool:
+    """Whether the whole message says yes and nothing else; a question, a condition or a doubt is none."""
+    # SECURITY: outside effects hang on this, so it knows the words of a yes, not those of a no.
+    if len(message) > _LONGEST_CONSENT:
+        return False
+    text = unicodedata.normalize("NFC", message).casefold().replace("’", "'").strip()
+    return _CONSENT.fullmatch(text) is not None

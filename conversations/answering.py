@@ -17,9 +17,10 @@ from agents.answer_types import AnswerType
 from agents.deciding import Decision, with_away
 from agents.escalation import Handover
 from agents.llm.base import ModelError
-from conversations import bell, ending, in_hand, processes, tickets, tracing, turns
+from agents.tools.calls import with_questions
+from conversations import bell, effects, ending, in_hand, processes, tracing, turns
 from conversations.loading import Reading, read
-from conversations.models import Conversation, Ticket, Turn
+from conversations.models import Turn
 from conversations.performing import LiveHands
 from conversations.recording import Overtaken, Reply, settle
 from conversations.thinking import Case, Progress, milliseconds_since, think
@@ -107,7 +108,8 @@ def _after_failure(reading: Reading, held: Claim, progress: Progress, error: Mod
     if error.kind == "blank" and progress.escalation is not None and _may_hand_over(reading.case):
         reply = Reply(
             outcome=Turn.Outcome.ANSWERED,
-            text=with_away(config.handover_text, away),
+            # Who was to be asked for a yes must read what for.
+            text=with_questions(with_away(config.handover_text, away), progress.asked),
             confidence=0.0,
             answer_type=AnswerType.NEEDS_PERSON,
             escalated=True,
@@ -152,14 +154,15 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
 
     def write() -> None:
         with transaction.atomic():
-            final = counted if handover is None else _with_ticket(reading, held, counted, handover)
+            done = effects.perform(reading, held, progress, handover)
+            final = dataclasses.replace(counted, actions=done.actions, explanation={**reply.explanation, **done.why})
             settle(reading.turn, final, held=held)
             tracing.write(trace)
 
     _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     ending.announce(held.turn_id, held.conversation_id, attempt=held.attempt)
-    if handover is not None:
+    if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
 
 
@@ -176,41 +179,6 @@ def _spent(reading: Reading, progress: Progress) -> Spent:
         ),
         model_name=progress.model_name,
     )
-
-
-def _with_ticket(reading: Reading, held: Claim, reply: Reply, handover: Handover) -> Reply:
-    """The reply with its handover performed: the conversation's open ticket, or a new one."""
-    turn = reading.turn
-    conversation = (
-        Conversation.objects.for_org(turn.org_id)
-        .filter(pk=turn.conversation_id, epoch=held.epoch)
-        .select_for_update()
-        .first()
-    )
-    if conversation is None:
-        raise Overtaken
-    message = reading.case.briefing.message.text
-    priority = Ticket.Priority.PRIORITY if handover.has_priority else Ticket.Priority.NORMAL
-    ticket = tickets.open_ticket_of(conversation)
-    if ticket is not None:
-        tickets.raise_priority(ticket, priority)
-    else:
-        ticket = tickets.open_ticket(
-            org=turn.org,
-            session=turn.conversation.session,
-            conversation=conversation,
-            turn=turn,
-            team_id=tickets.team_of(turn.org, handover.team),
-            subject=message,
-            message=message,
-            source="escalation",
-            effect_key=f"turn:{turn.pk}:escalate",
-            priority=priority,
-            metadata={"reason": handover.reason, "sign": handover.sign},
-        )
-    action = {"type": "escalate", "reason": handover.reason, "ticket_id": str(ticket.pk)}
-    why = {**reply.explanation, "ticket": ticket.number, "team": ticket.team.name if ticket.team else ""}
-    return dataclasses.replace(reply, actions=[*reply.actions, action], explanation=why)
 
 
 def _persist(write: Callable[[], T]) -> T:

@@ -6,9 +6,14 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Subquery
+
 from agents import catalog, guidance
+from agents.config import AgentConfig
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from agents.teams import find_team
+from agents.tools.custom import Subject
+from agents.tools.reading import arguments_of, key_of
 from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
@@ -48,6 +53,8 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         context=snapshot.get("context", {}),
     )
     *earlier, message = _transcript(turn)
+    config = catalog.config_of(turn.agent_version_id)
+    waiting = _waiting(turn, config, earlier)
     briefing = Briefing(
         message=message,
         mode=turn.mode,
@@ -60,6 +67,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         company_name=known.company_name,
         company_traits=known.company_traits,
         tickets=_tickets(turn, end_user),
+        waiting=[f"{call.name} {call.arguments}" for call in waiting],
         context=known.context,
         behaviour=snapshot.get("behavior_context", ""),
     )
@@ -85,6 +93,9 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         ),
         earlier_answers=sum(line.role == "assistant" and not line.by for line in earlier),
         away=team.away(now=now) if team else None,
+        page=snapshot.get("page", ""),
+        subject=_subject(turn, end_user, company),
+        waiting=frozenset(key_of(call.name, arguments_of(call.arguments)) for call in waiting),
     )
     return Reading(turn=turn, case=case, recorded_calls=recorded, earlier_model_calls=_earlier_model_calls(turn))
 
@@ -104,6 +115,36 @@ def _end_user(turn: Turn) -> EndUser | None:
 def _company(turn: Turn) -> Company | None:
     pk = turn.snapshot.get("company")
     return Company.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
+
+
+def _subject(turn: Turn, end_user: EndUser | None, company: Company | None) -> Subject:
+    """Who calls to other systems are about."""
+    # SECURITY: only what a token claims or we have stored; traits and context of the request are the visitor's word.
+    claimed = turn.snapshot.get("claims", {}).get("email")
+    email = claimed if isinstance(claimed, str) and claimed else end_user.email if end_user else ""
+    return Subject(
+        user_id=end_user.external_id if end_user else "",
+        company_id=company.external_id if company else "",
+        email=email,
+        conversation_id=str(turn.conversation_id),
+    )
+
+
+def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolCall]:
+    """Calls that the visitor was asked about in the answer right before their message."""
+    # SECURITY: a yes is to what was said last, so not to our question after a teammate's words or a failed turn.
+    if not config.tools or not earlier or earlier[-1].role != "assistant" or earlier[-1].by:
+        return []
+    before = Turn.objects.for_org(turn.org_id).filter(conversation_id=turn.conversation_id, seq__lt=turn.seq)
+    return list(
+        ToolCall.objects.for_org(turn.org_id)
+        .filter(
+            turn=Subquery(before.order_by("-seq").values("pk")[:1]),
+            turn__outcome=Turn.Outcome.ANSWERED,
+            status=ToolCall.Status.ASKED,
+        )
+        .order_by("step")
+    )
 
 
 def _transcript(turn: Turn) -> list[Line]:

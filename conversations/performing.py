@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from agents import escalation, tools
+from agents import escalation
 from agents.brain import CallResult, Round, Thought
 from agents.llm.base import Excerpt
+from agents.tools import builtin, calls
+from agents.tools.calls import Call
+from agents.tools.offered import Toolbox
+from agents.tools.reading import BadCall, arguments_of, as_text
+from conversations import calling
 from conversations.loading import Reading
 from conversations.models import ToolCall, Turn
-from conversations.recording import Overtaken
-from conversations.thinking import Case, Progress, excerpts_for
+from conversations.thinking import Case, Effect, Progress, excerpts_for
 from conversations.turns import Claim
 from halo.api.strict_json import storable
+from orgs.models import WidgetKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +36,73 @@ class LiveHands:
     reading: Reading
     held: Claim
 
-    def replay(self, progress: Progress) -> None:
+    def replay(self, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
         """See thinking.Hands."""
-        for _, calls in groupby(self.reading.recorded_calls, key=lambda call: call.round):
-            _perform(list(calls), self.reading.case, self.held, progress)
+        for _, rows in groupby(self.reading.recorded_calls, key=lambda row: row.round):
+            self._perform(list(rows), progress, tools, deadline)
 
-    def perform(self, thought: Thought, progress: Progress) -> None:
+    def perform(self, thought: Thought, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
         """Commits the round's calls, then performs them."""
-        rows = _plan(thought, self.reading.turn, self.held, progress)
-        _perform(rows, self.reading.case, self.held, progress)
+        rows = _plan(thought, self.reading.turn, self.held, progress, tools)
+        self._perform(rows, progress, tools, deadline)
+
+    def _perform(self, rows: list[ToolCall], progress: Progress, tools: Toolbox, deadline: float) -> None:
+        results = []
+        for place, row in enumerate(rows):
+            if row.status == ToolCall.Status.PLANNED:
+                self._call(row, place, progress, tools, deadline)
+            _remember(row, progress)
+            results.append(CallResult(id=row.call_id, name=row.name, arguments=row.arguments, result=row.result))
+        progress.rounds.append(Round(said=rows[0].said, calls=tuple(results)))
+
+    def _call(self, row: ToolCall, place: int, progress: Progress, tools: Toolbox, deadline: float) -> None:
+        """Performs one call and writes down what came of it; a call that makes no sense is told to the model."""
+        try:
+            row.status, result = self._outcome(row, place, progress, tools, deadline)
+        except BadCall as error:
+            row.status, result = ToolCall.Status.FAILED, {"error": error.message}
+        row.result = as_text(result)
+        row.finished_at = Now()
+        row.save(update_fields=["status", "result", "http_status", "finished_at"])
+
+    def _outcome(
+        self, row: ToolCall, place: int, progress: Progress, tools: Toolbox, deadline: float
+    ) -> tuple[str, dict[str, Any]]:
+        lost = calling.lost_on_the_way(row, tools)
+        if lost is not None:
+            return ToolCall.Status.UNKNOWN, lost
+        calls.check_numbers(step=row.step, place=place)
+        case = self.reading.case
+        call = calls.read_call(
+            name=row.name, arguments=row.arguments, toolbox=tools, page=case.page, origins=self._origins
+        )
+        calls.check_surplus(call, progress.tally)
+        if call.custom is not None:
+            return calling.call_out(row, call, case=case, turn=self.reading.turn, held=self.held, deadline=deadline)
+        if call.name == builtin.SEARCH.name:
+            # Numbers follow from the step alone, so that a replay issues the same ones.
+            found = excerpts_for(
+                self.held.org_id,
+                call.arguments["query"],
+                sources=case.config.sources,
+                first_number=(row.step + 1) * 10 + 1,
+            )
+            return ToolCall.Status.DONE, {"passages": [_as_json(excerpt) for excerpt in found]}
+        # Everything else is an effect in our own database or on the page: it comes with the record.
+        promised = calls.promised(call)
+        if call.name == builtin.ESCALATE.name:
+            promised |= _called_for_person(case)
+        return ToolCall.Status.DONE, promised
+
+    def _origins(self) -> Collection[str]:
+        """The sites that the organisation's widget keys are limited to."""
+        keys = WidgetKey.objects.for_org(self.held.org_id).filter(
+            Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None
+        )
+        return {origin for origins in keys.values_list("origins", flat=True) for origin in origins}
 
 
-def _plan(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> list[ToolCall]:
+def _plan(thought: Thought, turn: Turn, held: Claim, progress: Progress, tools: Toolbox) -> list[ToolCall]:
     number = len(progress.rounds)
     rows = [
         ToolCall(
@@ -51,48 +115,22 @@ def _plan(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> list
             call_id=storable(asked.id)[:200],
             name=storable(asked.name)[:200],
             arguments=storable(asked.arguments),
+            custom_tool_id=tools.custom[asked.name].id if asked.name in tools.custom else None,
+            effect_key=_effect_key(turn, asked.name, progress.calls + offset, tools),
         )
         for offset, asked in enumerate(thought.tool_requests)
     ]
     with transaction.atomic():
-        standing = Turn.objects.for_org(held.org_id).filter(
-            pk=held.turn_id, status=Turn.Status.RUNNING, claimed_by=held.process_id, attempt=held.attempt
-        )
         # The turn's row is locked, so that a claim that is lost right now cannot plan the same steps beside us.
-        if standing.select_for_update().values_list("pk").first() is None:
-            raise Overtaken
+        calling.stand(held)
         ToolCall.objects.bulk_create(rows)
     return rows
 
 
-def _perform(rows: list[ToolCall], case: Case, held: Claim, progress: Progress) -> None:
-    results = []
-    for row in rows:
-        if row.status == ToolCall.Status.PLANNED:
-            _call(row, case, held)
-        _remember(row, progress)
-        results.append(CallResult(id=row.call_id, name=row.name, arguments=row.arguments, result=row.result))
-    progress.rounds.append(Round(said=rows[0].said, calls=tuple(results)))
-
-
-def _call(row: ToolCall, case: Case, held: Claim) -> None:
-    """Performs one call and writes down what came of it; a call that makes no sense is told to the model."""
-    status = ToolCall.Status.DONE
-    try:
-        arguments = tools.read_arguments(row.name, row.arguments)
-        if row.name == tools.SEARCH.name:
-            # Numbers follow from the step alone, so that a replay issues the same ones.
-            found = excerpts_for(held.org_id, arguments["query"], first_number=(row.step + 1) * 10 + 1)
-            result: dict[str, object] = {"passages": [_as_json(excerpt) for excerpt in found]}
-        else:
-            # Handing over is an effect in our own database: it happens in the record transaction.
-            result = {**_called_for_person(case), **arguments}
-    except tools.BadCall as error:
-        status, result = ToolCall.Status.FAILED, {"error": error.message}
-    row.status = status
-    row.result = tools.as_text(result)
-    row.finished_at = Now()
-    row.save(update_fields=["status", "result", "finished_at"])
+def _effect_key(turn: Turn, name: str, step: int, tools: Toolbox) -> str:
+    if name in tools.custom:
+        return f"halo-{turn.pk}-{step}"
+    return f"turn:{turn.pk}:{step}" if name == builtin.TICKET.name else ""
 
 
 def _called_for_person(case: Case) -> dict[str, object]:
@@ -106,16 +144,45 @@ def _called_for_person(case: Case) -> dict[str, object]:
 
 
 def _remember(row: ToolCall, progress: Progress) -> None:
+    """Brings what a call did into `progress`, from its row alone: the same now and in a later attempt."""
     progress.calls += 1
-    if row.status == ToolCall.Status.FAILED:
+    Status = ToolCall.Status
+    if row.status in (Status.FAILED, Status.UNKNOWN):
         progress.errors += 1
-        return
     result = json.loads(row.result)
-    if row.name == tools.ESCALATE.name:
+    if row.custom_tool_id is not None or row.effect_key.startswith("halo-"):
+        _remember_custom(row, progress)
+    elif row.status != Status.DONE:
+        return
+    elif row.name == builtin.ESCALATE.name:
         progress.escalation = progress.escalation or result["reason"]
-    elif row.name == tools.SEARCH.name:
+    elif row.name == builtin.SEARCH.name:
         issued = {excerpt.n for excerpt in progress.excerpts}
         progress.excerpts += [Excerpt(**passage) for passage in result["passages"] if passage["n"] not in issued]
+    else:
+        # What is done on the page was made safe first, and that is in the result.
+        done = Call(
+            row.name,
+            arguments_of(row.arguments)
+            if row.name == builtin.TICKET.name
+            else {key: value for key, value in result.items() if key != "status"},
+        )
+        progress.tally.count(done)
+        progress.effects.append(Effect(row.name, row.step, done.arguments))
+
+
+def _remember_custom(row: ToolCall, progress: Progress) -> None:
+    Status = ToolCall.Status
+    if row.started_at is None and row.status != Status.ASKED:
+        return
+    call = Call(row.name, arguments_of(row.arguments))
+    if row.status == Status.ASKED:
+        progress.asked.append(call)
+        return
+    # Whatever came of it, it left: not again in this turn, and not again on the same yes.
+    progress.tally.count(call)
+    if row.status == Status.DONE:
+        progress.effects.append(Effect("custom", row.step, {"name": call.name, "arguments": call.arguments}))
 
 
 def _as_json(excerpt: Excerpt) -> dict[str, object]:

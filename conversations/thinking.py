@@ -23,6 +23,9 @@ from agents.knowledge.search import Hit, query_text, search
 from agents.llm.base import Excerpt, ModelError
 from agents.models import Agent
 from agents.prompts.layers import Briefing
+from agents.tools.calls import Call, Tally, with_questions
+from agents.tools.custom import Subject
+from agents.tools.offered import Toolbox, toolbox
 from halo.db import release_connection
 from orgs.hours import Away
 from orgs.models import Organization
@@ -43,13 +46,18 @@ class Case:
     earlier_answers: int = 0
     # Set while the team that this agent hands over to is not there.
     away: Away | None = None
+    # The address that the visitor's browser named, and who they are for calls to other systems.
+    page: str = ""
+    subject: Subject = field(default_factory=Subject)
+    # Keys of calls that the visitor was asked about in the answer before (agents.tools.reading.key_of).
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that a tool call wants done in our own database or on the visitor's page, once the answer is recorded.
+    """What a tool call did elsewhere, or wants done here or on the visitor's page once the answer is recorded.
 
-    `step` orders them, and makes the key that an effect is known by.
+    `kind` is the tool's name, or `custom`; `step` orders them, and makes the key that an effect is known by.
     """
 
     kind: str
@@ -64,6 +72,9 @@ class Progress:
     excerpts: list[Excerpt] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    # Calls that wait for the visitor's yes.
+    asked: list[Call] = field(default_factory=list)
     calls: int = 0
     errors: int = 0
     # Why the model asked for a person; None where it did not.
@@ -91,13 +102,13 @@ class Progress:
 
 
 class Hands(Protocol):
-    """Who performs what the model asks for."""
+    """Who performs what the model asks for; `tools` is what it is offered, `deadline` a time.monotonic() value."""
 
-    def replay(self, progress: Progress) -> None:
+    def replay(self, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
         """Brings the rounds that an earlier attempt committed, performing what it had not got to."""
         ...
 
-    def perform(self, thought: Thought, progress: Progress) -> None:
+    def perform(self, thought: Thought, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
         """Performs a round's calls and adds them to `progress`."""
         ...
 
@@ -111,15 +122,16 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
     with progress.timed("search"):
         query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
         progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
-    hands.replay(progress)
+    tools = toolbox(org=case.org, config=case.config, verified=case.briefing.verified)
+    hands.replay(progress, tools=tools, deadline=deadline)
     while True:
         release_connection()
-        thought = _round(case, backend, progress, deadline=deadline)
+        thought = _round(case, backend, progress, tools=tools, deadline=deadline)
         if not thought.tool_requests:
             break
         with progress.timed("tools", names=[asked.name for asked in thought.tool_requests]):
-            hands.perform(thought, progress)
-    return deciding.decide(
+            hands.perform(thought, progress, tools=tools, deadline=deadline)
+    decision = deciding.decide(
         config=case.config,
         briefing=case.briefing,
         facts=case.facts,
@@ -135,9 +147,10 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
         attempts=case.earlier_answers + 1,
         away=case.away,
     )
+    return dataclasses.replace(decision, text=with_questions(decision.text, progress.asked))
 
 
-def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> Thought:
+def _round(case: Case, backend: Any, progress: Progress, *, tools: Toolbox, deadline: float) -> Thought:
     call: dict[str, Any] = {"round": len(progress.rounds) + 1}
     progress.model_calls.append(call)
     with progress.timed("model", round=call["round"]) as phase:
@@ -158,6 +171,7 @@ def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> 
                 briefing=case.briefing,
                 excerpts=progress.excerpts,
                 rounds=progress.rounds,
+                tools=tools.specs,
                 deadline=deadline,
                 on_text=first_text,
                 on_prompt=lambda prompt: setattr(progress, "prompt", prompt),

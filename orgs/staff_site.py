@@ -47,6 +47,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("agents.Guidance", "signpost", "What agents keep in mind in every answer."),
             ("agents.Source", "library_books", "Where knowledge comes from: websites, files, imports."),
             ("agents.Article", "article", "What the agents know and quote; write one here."),
+            ("agents.CustomTool", "build", "Calls to other systems that agents may make."),
         ),
     ),
     (

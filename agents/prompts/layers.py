@@ -74,6 +74,8 @@ class Briefing:
     company_name: str = ""
     company_traits: dict[str, Any] = field(default_factory=dict)
     tickets: Sequence[str] = ()
+    # Calls that the visitor was asked about in the answer before.
+    waiting: Sequence[str] = ()
     context: dict[str, Any] = field(default_factory=dict)
     behaviour: str = ""
 
@@ -126,6 +128,13 @@ def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
     if data:
         known = "proved who they are" if briefing.verified else "has not proved who they are"
         parts.append(f"The visitor {known}. What the website says about them:\n<data>\n{unfenced(data)}\n</data>")
+    if briefing.waiting:
+        parts.append(
+            "[Waiting for the visitor's yes]\n"
+            + "\n".join(f"- {unfenced(one_line(call))}" for call in briefing.waiting)
+            + "\nOnly if the visitor's message below agrees, make the call again with exactly these arguments. If they "
+            "want something changed, call with the changed arguments, and they are asked again."
+        )
     parts.append(_passages(excerpts))
     if briefing.behaviour:
         parts.append(f"What the visitor did on the site:\n<data>\n{unfenced(one_line(briefing.behaviour))}\n</data>")

@@ -10,7 +10,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.models import Article, Guidance, RoutingRule, Source
+from agents.models import Article, CustomTool, Guidance, RoutingRule, Source
 from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from orgs import audit
 from orgs.models import AuditEntry, Membership, Team, User
@@ -43,6 +43,9 @@ def furnish(house: House, owner: User) -> Furnished:
     source = Source.objects.create(org=org, name=f"{name} help centre")
     article = Article.objects.create(org=org, source=source, external_id="doc_1", title=f"{name} resets", content="x")
     guidance = Guidance.objects.create(org=org, title=f"{name} tone", text="Be kind.")
+    tool = CustomTool.objects.create(
+        org=org, name=f"{name.lower()}_orders", description=f"{name} orders", url_template="https://api.example/orders"
+    )
     company = Company.objects.create(org=org, external_id="c-1", name=f"{name} customer")
     person = EndUser.objects.create(org=org, external_id="u-1", name=f"{name} visitor", company=company)
     conversation = add_conversation(house, person)
@@ -58,6 +61,7 @@ def furnish(house: House, owner: User) -> Furnished:
         org,
         team,
         rule,
+        tool,
         source,
         guidance,
         article,

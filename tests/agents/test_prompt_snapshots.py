@@ -18,6 +18,7 @@ from agents.brain import CallResult, Round
 from agents.config import AgentConfig
 from agents.llm.base import Excerpt, ModelReply, ModelRequest, Usage
 from agents.prompts.layers import Briefing, Line
+from agents.tools.builtin import BUILT_IN
 
 SNAPSHOTS = Path(__file__).parent / "prompts"
 
@@ -96,7 +97,13 @@ def test_the_prompt_is_the_one_that_was_reviewed(name: str) -> None:
     config, briefing, excerpts, rounds = CASES[name]
     listener = Listener()
     brain.think(
-        backend=listener, config=config, briefing=briefing, excerpts=excerpts, rounds=rounds, deadline=float("inf")
+        backend=listener,
+        config=config,
+        briefing=briefing,
+        excerpts=excerpts,
+        rounds=rounds,
+        tools=list(BUILT_IN.values()),
+        deadline=float("inf"),
     )
     written = _as_text(listener.request)
     file = SNAPSHOTS / f"{name}.txt"

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from agents import tools
 from agents.llm.base import ModelError, ModelRequest
 from agents.llm.openai_backend import OpenAIBackend
+from agents.tools.builtin import BUILT_IN
 from tests.guardrails.conftest import Asked, articles
 from tests.guardrails.judge import Judge, said_in
 from tests.small_model import CONTEXT, SmallModel
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.smallmodel, pytest.mark.timeout(600)]
 def request(message: str) -> ModelRequest:
     return ModelRequest(
         messages=[{"role": "user", "content": message}],
-        tools=list(tools.ALL.values()),
+        tools=list(BUILT_IN.values()),
         question=message,
         excerpts=[],
         temperature=0.0,
