@@ -17,6 +17,7 @@ from halo import wire
 from halo.celery import app
 from orgs.models import Organization
 from tests.cast import Cast
+from tests.conversations.receiver import Receiver
 from tests.fake_model import FakeModel
 
 
@@ -121,3 +122,12 @@ def prompt_of(model: FakeModel) -> Callable[[], str]:
         return str(messages[0]["content"])
 
     return read
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    settings.HALO_OUTGOING_HOSTS = ["127.0.0.1"]
+    made = Receiver()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
