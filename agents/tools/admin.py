@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.text import Truncator
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
@@ -22,12 +23,19 @@ from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_forms import JSONObjectField, StaffForm
 
 
+class HeadersField(JSONObjectField):
+    """A JSON object that goes in, and is not sent back to the browser, not even beside an error."""
+
+    def prepare_value(self, value: Any) -> str:
+        return ""
+
+
 class CustomToolForm(StaffForm):
     """A tool that can be called."""
 
     blame = {"headers": "new_headers"}
 
-    new_headers = JSONObjectField(
+    new_headers = HeadersField(
         label="Headers",
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
@@ -90,7 +98,7 @@ class CustomToolAdmin(StaffAdmin):
     edit = Action.BUILD
     may_delete = True
     form = CustomToolForm
-    list_display = ("name", "method", "goes_to", "active", "needs_verified_user", "needs_confirmation")
+    list_display = ("name", "what", "method", "goes_to", "active", "needs_verified_user", "needs_confirmation")
     list_filter = ("is_active", "method")
     search_fields = ("name", "description")
     search_help_text = "Name or description"
@@ -106,6 +114,10 @@ class CustomToolAdmin(StaffAdmin):
         ),
     )
     not_for_new: ClassVar[set[str]] = {"stored_headers", "forget_headers", "used_by"}
+
+    @admin.display(description="Description")
+    def what(self, obj: CustomTool) -> str:
+        return Truncator(obj.description).chars(60)
 
     @display(description="Active", ordering="is_active", boolean=True)
     def active(self, obj: CustomTool) -> bool:

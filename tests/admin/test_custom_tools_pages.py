@@ -92,6 +92,16 @@ def test_what_could_not_be_called_is_shown_as_an_error(cast: Cast, client: Clien
     assert not CustomTool.objects.exists()
 
 
+def test_headers_do_not_come_back_beside_an_error(cast: Cast, client: Client) -> None:
+    client.force_login(cast.ada)
+    headers = json.dumps({"Authorization": SECRET})
+
+    page = client.post(reverse("admin:agents_customtool_add"), {**VALUES, "name": "escalate", "new_headers": headers})
+
+    assert page.status_code == 200 and SECRET not in page.content.decode()
+    assert ">null<" not in page.content.decode()
+
+
 def test_an_agent_takes_the_own_tools_and_no_others(cast: Cast, client: Client, tool: CustomTool) -> None:
     foreign = CustomTool(org=cast.globex.org, name="theirs", description="x", url_template="https://api.example/")
     add_tool(tool=foreign, by=None)

@@ -14,6 +14,7 @@ from conversations import processes
 from halo import wire
 from orgs.models import Organization
 from tests.cast import Cast
+from tests.conversations.receiver import Receiver
 from tests.fake_model import FakeModel
 
 
@@ -108,3 +109,12 @@ def prompt_of(model: FakeModel) -> Callable[[], str]:
         return str(messages[0]["content"])
 
     return read
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    settings.HALO_OUTGOING_HOSTS = ["127.0.0.1"]
+    made = Receiver()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,86 +17,13 @@ from agents.tools.services import add_tool, change_tool
 from conversations import answering
 from conversations.models import Message, ToolCall, Turn, TurnTrace
 from halo.errors import InvalidRequest
-from orgs.models import AuditEntry, Organization
-from tests.cast import Cast, House
+from orgs.models import AuditEntry
+from tests.cast import Cast
 from tests.conversations.conftest import Visitor
+from tests.conversations.receiver import ORDER, SECRET, Receiver, ask, offer
 from tests.conversations.test_query_budget import accept, without_transactions
-from tests.conversations.test_tools import KEY, configure, offered, results
+from tests.conversations.test_tools import KEY, offered, results
 from tests.fake_model import FakeModel
-
-SECRET = "tok-s3cret/9f8e"
-SCHEMA = {
-    "type": "object",
-    "properties": {"order_id": {"type": "string", "maxLength": 40}, "note": {"type": "string"}},
-    "required": ["order_id"],
-}
-ORDER = {"order_id": "A 1"}
-
-
-class Receiver:
-    """Another system: notes what it is asked, and answers as it is told."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b'{"state": "shipped"}')
-        self.delay = 0.0
-        self.before: Callable[[], object] = lambda: None
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                outer.asked.append((self.command, self.path, headers, body))
-                outer.before()
-                time.sleep(outer.delay)
-                status, more, payload = outer.answer
-                self.send_response(status)
-                for name, value in {**more, "Content-Length": str(len(payload))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(payload)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do
-
-            def log_message(self, *args: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        self.base = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    settings.HALO_OUTGOING_HOSTS = ["127.0.0.1"]
-    made = Receiver()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-def offer(
-    house: House, cast: Cast, receiver: Receiver, *, path: str = "/orders/{order_id}", **fields: Any
-) -> CustomTool:
-    """A custom tool of `house`, which Acme's agent may use (if it could)."""
-    values = {
-        "name": "order_status",
-        "description": "Where an order is.",
-        "parameters": SCHEMA,
-        "needs_verified_user": False,
-        "url_template": receiver.base + path,
-    }
-    tool = CustomTool(org=house.org, **{**values, **fields})
-    add_tool(tool=tool, headers={"Authorization": f"Bearer {SECRET}"}, by=None)
-    configure(cast, tools=[*cast.acme.agent.tools, str(tool.pk)])
-    return tool
-
-
-def ask(model: FakeModel, arguments: Any = ORDER, *, name: str = "order_status", then: str = "It is shipped.") -> None:
-    model.reply("", tool_calls=[(name, arguments)]).reply(then)
 
 
 def test_a_call_is_made_as_it_was_set_up_and_listed_as_an_action(
@@ -338,92 +263,6 @@ def test_no_connection_is_held_while_a_receiver_is_waited_for(
 
     # The sweep may hold one for a moment, every two seconds.
     assert min(held) == 0
-
-
-# --- A yes first -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def cancelling(cast: Cast, receiver: Receiver, acme: Organization) -> CustomTool:
-    return offer(cast.acme, cast, receiver, name="cancel_order", method="POST", path="/cancel", needs_confirmation=True)
-
-
-def test_the_visitor_is_asked_first_and_a_yes_has_it_done_once(
-    visitor: Visitor, model: FakeModel, receiver: Receiver, cancelling: CustomTool, prompt_of: Callable[[], str]
-) -> None:
-    ask(model, name="cancel_order", then="I can do that.")
-    first = visitor.told("Cancel A 1")
-    assert first["actions"] == [] and not receiver.asked
-    assert first["text"].endswith("Cancel order (order_id: A 1)"), "the visitor reads what they are asked"
-    assert ToolCall.objects.get().status == "asked"
-    ask(model, name="cancel_order", then="Done.")
-
-    second = visitor.told("Yes, please!", session_id=first["session_id"])
-
-    assert "Waiting for the visitor's yes" in prompt_of() and '{"order_id": "A 1"}' in prompt_of()
-    assert second["actions"] == [{"type": "custom", "name": "cancel_order", "arguments": ORDER}]
-    assert json.loads(receiver.asked[0][3]) == ORDER
-    ask(model, name="cancel_order", then="Once more?")
-    assert visitor.told("yes", session_id=first["session_id"])["actions"] == []
-    assert len(receiver.asked) == 1, "a yes is good for one call"
-
-
-@pytest.mark.parametrize(
-    ("said", "arguments"),
-    [
-        *(("No", ORDER), ("yes?", ORDER), ("yes, but A 2", ORDER), ("Tell me a joke", ORDER)),
-        ("yes", {"order_id": "A 2"}),
-        ("yes", {**ORDER, "note": "x"}),
-    ],
-)
-def test_without_a_yes_to_exactly_this_nothing_is_sent(
-    visitor: Visitor, model: FakeModel, receiver: Receiver, cancelling: CustomTool, said: str, arguments: Any
-) -> None:
-    ask(model, name="cancel_order", then="Shall I cancel order A 1?")
-    session = visitor.told("Cancel A 1")["session_id"]
-    ask(model, arguments, name="cancel_order", then="Hm.")
-
-    assert visitor.told(said, session_id=session)["actions"] == []
-    assert not receiver.asked and ToolCall.objects.filter(status="asked").count() == 2
-
-
-def test_a_yes_counts_in_the_very_next_message_of_the_same_session_only(
-    visitor: Visitor, model: FakeModel, receiver: Receiver, cancelling: CustomTool
-) -> None:
-    ask(model, name="cancel_order", then="Shall I cancel order A 1?")
-    session = visitor.told("Cancel A 1")["session_id"]
-    ask(model, name="cancel_order")
-    assert visitor.told("yes")["actions"] == [], "another session"
-    visitor.told("What do you sell?", session_id=session)
-    ask(model, name="cancel_order")
-
-    assert visitor.told("yes", session_id=session)["actions"] == []
-    assert not receiver.asked
-
-
-def test_a_yes_after_a_teammates_words_is_not_to_the_agents_question(
-    visitor: Visitor, model: FakeModel, receiver: Receiver, cancelling: CustomTool
-) -> None:
-    ask(model, name="cancel_order", then="Shall I cancel order A 1?")
-    session = visitor.told("Cancel A 1")["session_id"]
-    turn = Turn.objects.get()
-    Message.objects.create(
-        org=turn.org, conversation=turn.conversation, seq=turn.seq, part=2, author="teammate", text="Shall we talk?"
-    )
-    ask(model, name="cancel_order")
-
-    assert visitor.told("yes", session_id=session)["actions"] == [] and not receiver.asked
-
-
-def test_one_yes_is_good_for_one_of_two_same_calls(
-    visitor: Visitor, model: FakeModel, receiver: Receiver, cancelling: CustomTool
-) -> None:
-    ask(model, name="cancel_order", then="Shall I cancel order A 1?")
-    session = visitor.told("Cancel A 1")["session_id"]
-    model.reply("", tool_calls=[("cancel_order", ORDER), ("cancel_order", ORDER)]).reply("Done.")
-
-    assert len(visitor.told("yes", session_id=session)["actions"]) == 1
-    assert len(receiver.asked) == 1
 
 
 # --- Setting up ------------------------------------------------------------------------------------------------------

@@ -7,24 +7,16 @@ from typing import Any
 
 import pytest
 
-from agents.services import change_agent
 from conversations.models import OutboxItem, Ticket, ToolCall, Turn
 from orgs.models import Organization, Team, WidgetKey
 from tests.cast import Cast
 from tests.conversations.conftest import Visitor
+from tests.conversations.receiver import configure
 from tests.fake_model import FakeModel
 
 PAGE = {"Referer": "https://shop.example/cart"}
 KEY = {"Idempotency-Key": "k" * 16}
 REFUND = {"subject": "Refund", "message": "Order 4711 came broken.", "priority": "priority"}
-
-
-def configure(cast: Cast, **values: Any) -> None:
-    agent = cast.acme.agent
-    agent.refresh_from_db()
-    for name, value in values.items():
-        setattr(agent, name, value)
-    change_agent(agent=agent, names=list(values), by=None)
 
 
 def results(model: FakeModel) -> list[str]:
