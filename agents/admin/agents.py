@@ -1,30 +1,23 @@
-"""Staff pages of agents, their versions, routing rules and articles."""
+"""Staff pages of agents."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agents.articles import have_read, write_article
-from agents.knowledge.importing import MAX_CONTENT
-from agents.models import Agent, AgentVersion, Article, RoutingRule
-from agents.routing import check_conditions
+from agents.models import Agent, AgentVersion
 from agents.services import add_agent, change_agent, make_default, set_model_endpoint, set_status
 from orgs.permissions import Action, may
-from orgs.services import Conflict
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_forms import ModelKeyFields, StaffForm
-from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
 
 ENDPOINT = {"base_url", "new_key", "forget_key"}
 STATUS_COLOURS = {"Active": "success", "Paused": "warning", "Retired": "danger"}
@@ -179,130 +172,3 @@ class AgentAdmin(StaffAdmin):
     def retire(self, request: HttpRequest, obj: Agent, data: dict[str, Any]) -> str:
         set_status(agent=obj, status=Agent.Status.RETIRED, by=acting(request))
         return f"{obj} is retired."
-
-
-@admin.register(AgentVersion)
-class AgentVersionAdmin(StaffAdmin):
-    """What an agent was when it answered; never changed."""
-
-    read = Action.SEE_BUILD
-    may_add = False
-    list_display = ("agent", "number", "note", "maker", "created_at")
-    list_display_links = ("agent", "number")
-    list_filter = (("agent", ScopedRelatedFilter),)
-    list_select_related = ("agent", "created_by")
-    search_fields = ("agent__name", "note")
-    ordering = ("-created_at", "-pk")
-    fields = ("agent", "number", "note", "maker", "created_at", "settings")
-    readonly_fields = ("maker", "settings")
-
-    @admin.display(description="Published by")
-    def maker(self, obj: AgentVersion) -> str:
-        return str(obj.created_by or "The command line")
-
-    @admin.display(description="Configuration")
-    def settings(self, obj: AgentVersion) -> str:
-        return format_html(
-            '<pre class="halo-json">{}</pre>', json.dumps(obj.config, indent=2, ensure_ascii=False, sort_keys=True)
-        )
-
-
-class RoutingRuleForm(StaffForm):
-    """A rule that can match; one with neither phrases nor conditions never would."""
-
-    class Meta:
-        model = RoutingRule
-        fields = ("name", "agent", "is_active", "position", "phrases", "conditions", "team", "acknowledgement")
-
-    def clean_conditions(self) -> Any:
-        return self._as_form_error(check_conditions, self.cleaned_data["conditions"] or [])
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        conditions = cleaned.get("conditions", ["?"])
-        if not conditions and not (cleaned.get("phrases") or "").strip():
-            self.add_error("phrases", "Give phrases, or conditions: a rule without either matches nothing.")
-        return cleaned
-
-
-@admin.register(RoutingRule)
-class RoutingRuleAdmin(StaffAdmin):
-    """Sends a message straight to a team; no model is asked."""
-
-    read = Action.SEE_BUILD
-    edit = Action.BUILD
-    may_delete = True
-    form = RoutingRuleForm
-    list_display = ("name", "agent", "position", "team", "is_active")
-    list_filter = ("is_active", ("agent", ScopedRelatedFilter), ("team", ScopedRelatedFilter))
-    list_select_related = ("agent", "team")
-    search_fields = ("name", "phrases")
-    ordering = ("agent", "position", "pk")
-    fieldsets = (
-        (None, {"fields": ("name", "agent", "is_active", "position")}),
-        ("When", {"fields": ("phrases", "conditions")}),
-        ("Then", {"fields": ("team", "acknowledgement")}),
-    )
-
-
-class ArticleForm(StaffForm):
-    """An article as short as an import takes."""
-
-    def clean_content(self) -> str:
-        content: str = self.cleaned_data["content"]
-        if len(content.encode()) > MAX_CONTENT:
-            raise ValidationError(f"This is longer than {MAX_CONTENT // 1024**2} MB.")
-        return content
-
-
-@admin.register(Article)
-class ArticleAdmin(StaffAdmin):
-    """What the agents know. Many at once are loaded with `manage.py load_articles`."""
-
-    read = Action.SEE_BUILD
-    edit = Action.BUILD
-    may_delete = True
-    form = ArticleForm
-    list_display = ("title", "source", "external_id", "searchable", "updated_at")
-    list_select_related = ("source",)
-    search_fields = ("title", "external_id")
-    search_help_text = "Title or the importer's id"
-    ordering = ("-updated_at", "id")
-    sortable_by = ("updated_at",)
-    paginator = BoundedPaginator
-    fields = ("title", "url", "content", "searchable", "source", "external_id", "created_at", "updated_at")
-    readonly_fields = ("searchable", "source", "external_id", "created_at", "updated_at")
-    add_fieldsets = (
-        (
-            None,
-            {
-                "fields": ("title", "url", "content"),
-                "description": "Agents find and quote it some seconds after it is saved. Agents show it to visitors, "
-                "so write nothing here that is not for them.",
-            },
-        ),
-    )
-    actions_detail: ClassVar[list[str]] = ["read_again"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # What an import brought, the next import would bring again.
-        return False
-
-    @display(description="Searchable", boolean=True)
-    def searchable(self, obj: Article) -> bool:
-        return bool(obj.content_hash)
-
-    def save_model(self, request: HttpRequest, obj: Article, form: Any, change: bool) -> None:
-        write_article(article=obj, by=acting(request))
-
-    @button(
-        title="Read again",
-        icon="refresh",
-        needs=Action.BUILD,
-        explains="“{obj}” has not been read yet, so agents do not find it. A worker is asked to read it now.",
-        when=lambda article: not article.content_hash,
-    )
-    def read_again(self, request: HttpRequest, obj: Article, data: dict[str, Any]) -> str:
-        if not have_read(obj):
-            raise Conflict("The queue does not answer at the moment. Try again in a minute.")
-        return "A worker reads it now."
