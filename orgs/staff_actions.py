@@ -12,6 +12,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from halo.errors import HaloError
@@ -30,11 +31,13 @@ def button(
     form: type[forms.Form] | None = None,
     when: Callable[[Any], bool] | None = None,
     also: Offered | None = None,
+    shows: Callable[[Any, HttpRequest, Any], SafeString] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., HttpResponse]]:
     """Makes `method(self, request, obj, data) -> str | HttpResponse` a page that asks, and acts when it is posted.
 
     `explains` may hold `{obj}`. It is offered to whoever may do `needs` in the row's organisation, `when` the row is
-    in the right state, and where `also(self, request, obj)` holds. A returned sentence is shown on the row's page.
+    in the right state, and where `also(self, request, obj)` holds. `shows(self, request, obj)` is what the asking page
+    shows above its fields. A returned sentence is shown on the row's page.
     """
 
     def offered(self: Any, request: HttpRequest, obj: Any) -> bool:
@@ -75,6 +78,7 @@ def button(
                 "form": asked,
                 "explains": explains.format(obj=obj),
                 "danger": danger,
+                "shown": shows(self, request, obj) if shows else "",
                 "back": back,
             }
             return TemplateResponse(request, "admin/halo/confirm.html", context)

@@ -8,7 +8,7 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from agents.models import Agent, AgentVersion, Article, RoutingRule
+from agents.models import Agent, Article, RoutingRule
 from agents.tasks import read_article
 from orgs.models import AuditEntry, IdentitySecret, Organization, User
 from tests.admin.furnished import Furnished, audited
@@ -24,6 +24,8 @@ AGENT: dict[str, Any] = {
     "on_failure": "error",
     "failure_text": "Sorry.",
     "takeover_text": "A teammate is here.",
+    "escalation": "always",
+    "escalation_attempts": "2",
 }
 SETTINGS: dict[str, Any] = {
     "name": "Acme",
@@ -34,22 +36,6 @@ SETTINGS: dict[str, Any] = {
     "retain_traces_days": "90",
     "retain_events_days": "30",
 }
-
-
-def test_saving_an_agent_publishes_a_version_and_saving_it_again_does_not(
-    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
-) -> None:
-    browser, url = as_(cast.sue), acme.url("agents.agent")
-    asked = {**AGENT, "instructions": "Be brief.", "note": "First words"}
-    assert browser.post(url, asked).status_code == 302
-    agent = Agent.objects.get(pk=acme.house.agent.pk)
-    version = agent.current_version
-    assert version is not None
-    assert (version.number, version.note, version.created_by) == (2, "First words", cast.sue)
-    assert version.config["instructions"] == "Be brief."
-    browser.post(url, {**asked, "note": "Nothing new"})
-    assert AgentVersion.objects.filter(agent=agent).count() == 2
-    assert audited(cast.acme.org, "agent.published").after["instructions"] == "Be brief."
 
 
 def test_a_new_agent_is_published_and_active(cast: Cast, as_: Callable[[User], Client]) -> None:
