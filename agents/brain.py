@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from agents import tools
@@ -39,7 +39,6 @@ class Thought:
     tool_requests: list[ToolRequest]
     model: str
     usage: Usage
-    prompt: list[dict[str, Any]] = field(default_factory=list)
 
 
 def think(
@@ -51,6 +50,7 @@ def think(
     rounds: Sequence[Round],
     deadline: float,
     on_text: Callable[[str], None] | None = None,
+    on_prompt: Callable[[list[dict[str, Any]]], object] | None = None,
 ) -> Thought:
     """Asks the model for the next round; after the last one allowed it is given no tools, so that it answers.
 
@@ -67,6 +67,9 @@ def think(
     ]
     for earlier in rounds:
         messages += _replayed(earlier)
+    if on_prompt:
+        # Told before the model is asked, so that it is known also where no answer comes.
+        on_prompt(messages)
     reply = call(
         backend,
         ModelRequest(
@@ -87,7 +90,6 @@ def think(
         tool_requests=reply.tool_requests if offered else [],
         model=reply.model,
         usage=reply.usage,
-        prompt=messages,
     )
 
 

@@ -39,6 +39,8 @@ class AgentConfig:
     audience: tuple[dict[str, Any], ...] = ()
     priority: tuple[dict[str, Any], ...] = ()
     escalation_team: str = ""
+    handover_text: str = "I have passed this on to our team. A person will get back to you."
+    unknown_text: str = "I don't have reliable information about that, so I would rather not guess."
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> AgentConfig:

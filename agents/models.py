@@ -180,6 +180,16 @@ class Agent(TenantModel):
         verbose_name="team",
         help_text="Whose tickets they are; empty: everybody's.",
     )
+    handover_text = models.CharField(
+        max_length=1000,
+        default="I have passed this on to our team. A person will get back to you.",
+        help_text="What is added to an answer where a person was called in and the agent does not say so itself.",
+    )
+    unknown_text = models.CharField(
+        max_length=1000,
+        default="I don't have reliable information about that, so I would rather not guess.",
+        help_text="What the visitor reads instead of statements that the guard keeps back.",
+    )
     current_version = models.ForeignKey(
         "AgentVersion", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="+"
     )

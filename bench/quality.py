@@ -55,7 +55,7 @@ from django.core.management import call_command
 
 from agents import confidence, fitting, samples
 from bench import retrieval
-from conversations import performing
+from conversations import thinking
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def main() -> int:
 def measures(data: Path, *, apply: bool) -> list[Measure]:
     questions = samples.read_rows(data / samples.ANSWERABILITY)
     recall, hits = retrieval.answerability_with_hits(data)
-    shown = [performing.numbered(found[: performing.EXCERPTS]) for found in hits]
+    shown = [thinking.numbered(found[: thinking.EXCERPTS]) for found in hits]
     answerable = samples.answerability_samples(questions, shown)
     answers = samples.faithfulness_samples(samples.read_rows(data / samples.FAITHFULNESS))
     if apply:

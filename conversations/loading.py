@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents import catalog
-from agents.config import AgentConfig
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
+from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.thinking import Case
 from conversations.turns import Claim
 from sessions import profile
 from sessions.models import Company, EndUser
@@ -20,8 +21,7 @@ class Reading:
     """A claimed turn with everything its answer is made from."""
 
     turn: Turn
-    config: AgentConfig
-    briefing: Briefing
+    case: Case
     recorded_calls: list[ToolCall]
 
 
@@ -61,9 +61,24 @@ def read(held: Claim) -> Reading:
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
     recorded = list(calls) if turn.attempt > 1 else []
-    return Reading(
-        turn=turn, config=catalog.config_of(turn.agent_version_id), briefing=briefing, recorded_calls=recorded
+    case = Case(
+        org=turn.org,
+        agent=turn.agent_version.agent,
+        config=catalog.config_of(turn.agent_version_id),
+        briefing=briefing,
+        facts=facts_of(
+            known,
+            message=message.text,
+            has_company=company is not None,
+            page=snapshot.get("page", ""),
+            mode=turn.mode,
+            verified=turn.verified,
+            user_id=snapshot.get("user_id", ""),
+            company_id=snapshot.get("company_id", ""),
+        ),
+        earlier_answers=sum(line.role == "assistant" and not line.by for line in earlier),
     )
+    return Reading(turn=turn, case=case, recorded_calls=recorded)
 
 
 def _end_user(turn: Turn) -> EndUser | None:

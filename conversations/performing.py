@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from django.db import transaction
@@ -13,60 +11,34 @@ from django.db.models.functions import Now
 
 from agents import tools
 from agents.brain import CallResult, Round, Thought
-from agents.knowledge.search import Hit, search
 from agents.llm.base import Excerpt
 from conversations.loading import Reading
 from conversations.models import ToolCall, Turn
 from conversations.recording import Overtaken
+from conversations.thinking import Progress, excerpts_for
 from conversations.turns import Claim
 from halo.api.strict_json import storable
 
-EXCERPTS = 8
+
+@dataclass(frozen=True, slots=True)
+class LiveHands:
+    """Performs the calls of a claimed turn: each is a row before anything happens."""
+
+    reading: Reading
+    held: Claim
+
+    def replay(self, progress: Progress) -> None:
+        """See thinking.Hands."""
+        for _, calls in groupby(self.reading.recorded_calls, key=lambda call: call.round):
+            _perform(list(calls), self.held, progress)
+
+    def perform(self, thought: Thought, progress: Progress) -> None:
+        """Commits the round's calls, then performs them."""
+        rows = _plan(thought, self.reading.turn, self.held, progress)
+        _perform(rows, self.held, progress)
 
 
-@dataclass(slots=True)
-class Progress:
-    """What the rounds of an attempt have brought so far."""
-
-    excerpts: list[Excerpt]
-    rounds: list[Round] = field(default_factory=list)
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    errors: int = 0
-    # Why the model asked for a person; None where it did not.
-    escalation: str | None = None
-
-
-def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
-    """The best passages for `query`, numbered from `first_number`."""
-    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS), first_number=first_number)
-
-
-def numbered(hits: Sequence[Hit], *, first_number: int = 1) -> list[Excerpt]:
-    """Passages that were found, as they are shown to the model."""
-    return [
-        Excerpt(
-            n=number,
-            title=hit.title if not hit.heading or hit.heading == hit.title else hit.heading,
-            text=hit.text,
-            url=hit.url,
-            score=hit.score,
-            article_id=hit.external_id,
-            lead=hit.lead,
-        )
-        for number, hit in enumerate(hits, first_number)
-    ]
-
-
-def replay(reading: Reading, held: Claim, progress: Progress) -> None:
-    """Brings the rounds that an earlier attempt committed, performing what it had not got to."""
-    for _, calls in groupby(reading.recorded_calls, key=lambda call: call.round):
-        _perform(list(calls), held, progress)
-
-
-def perform(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> None:
-    """Commits the round's calls, then performs them."""
+def _plan(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> list[ToolCall]:
     number = len(progress.rounds)
     rows = [
         ToolCall(
@@ -90,7 +62,7 @@ def perform(thought: Thought, turn: Turn, held: Claim, progress: Progress) -> No
         if standing.select_for_update().values_list("pk").first() is None:
             raise Overtaken
         ToolCall.objects.bulk_create(rows)
-    _perform(rows, held, progress)
+    return rows
 
 
 def _perform(rows: list[ToolCall], held: Claim, progress: Progress) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Value
 from django.db.models.functions import Least, Now
 
+from agents.answer_types import AnswerType
 from conversations.models import Conversation, Message, Turn
 from conversations.turns import Claim, unless_people_were_called
 from halo.ids import uuid7
@@ -26,13 +28,17 @@ class Reply:
     routing: dict[str, Any] | None = None
     confidence: float | None = None
     confidence_inputs: dict[str, Any] = field(default_factory=dict)
+    answer_type: AnswerType = AnswerType.NONE
+    withheld: bool = False
     escalated: bool = False
+    explanation: dict[str, Any] = field(default_factory=dict)
     routing_rule_id: int | None = None
     error_code: str = ""
     error_detail: str = ""
     model_name: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost: Decimal | None = None
 
 
 class Overtaken(Exception):
@@ -62,13 +68,17 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None) -> uuid.UUID:
         response=_response(turn, reply, message_id),
         confidence=reply.confidence,
         confidence_inputs=reply.confidence_inputs,
+        answer_type=reply.answer_type,
+        withheld=reply.withheld,
         escalated=reply.escalated,
+        explanation=reply.explanation,
         routing_rule_id=reply.routing_rule_id,
         error_code=reply.error_code,
         error_detail=reply.error_detail[:500],
         model_name=reply.model_name[:200],
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
+        cost=reply.cost,
     )
     if not ended:
         raise Overtaken
@@ -120,6 +130,8 @@ def _summary(turn: Turn, reply: Reply) -> dict[str, Any]:
         changes["outcome"] = unless_people_were_called(outcome)
     if reply.confidence is not None:
         changes["lowest_confidence"] = Least(F("lowest_confidence"), Value(reply.confidence))
+    if reply.answer_type:
+        changes["answer_type"] = reply.answer_type
     if reply.error_code:
         changes["has_error"] = True
     return changes

@@ -13,8 +13,10 @@ from django.db.models.functions import Now
 
 from agents import catalog, routing
 from agents.catalog import AgentCard
+from agents.conditions import Facts
 from agents.models import AgentVersion
 from conversations import bell, idempotency, tape, tickets, turns
+from conversations.facts import facts_of
 from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Turn
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
@@ -59,6 +61,7 @@ class _Arrival:
     agent: AgentCard
     request: ChatRequest
     key: str
+    page: str
     request_id: str
     now: dt.datetime
 
@@ -72,14 +75,16 @@ def accept(
     address: str,
     request_id: str,
     now: dt.datetime,
+    page: str = "",
 ) -> Accepted:
     """Stores the message and its turn, or finds the turn that the key stands for; rings where there is work.
 
+    `page` is where the browser says the visitor is: an address, or an origin alone.
     Checks in the order 403, 404, 409, 429; raises halo.errors.HaloError.
     """
     identity = identify(org=org, user_id=request.user_id, token=request.user_token, now=now)
     agent = catalog.choose(org, request.agent_id)
-    arrival = _Arrival(org, identity, agent, request, idempotency_key, request_id, now)
+    arrival = _Arrival(org, identity, agent, request, idempotency_key, page, request_id, now)
     known = _find(arrival)
     replayed = known is not None and not _is_failed(org, known)
     for_key = throttling.bucket("key", str(key_id), override=org.key_rate_limit)
@@ -241,6 +246,8 @@ def _snapshot(arrival: _Arrival, visit: Visit) -> dict[str, Any]:
     request = arrival.request
     values: dict[str, Any] = {
         "user_id": request.user_id,
+        "company_id": request.company_id,
+        "page": arrival.page,
         "claims": arrival.identity.claims,
         "custom_fields": request.custom_fields,
         "context": request.context,
@@ -283,7 +290,7 @@ def _write_message(arrival: _Arrival, turn: Turn) -> None:
         )
 
 
-def _facts(arrival: _Arrival, visit: Visit) -> routing.Facts:
+def _facts(arrival: _Arrival, visit: Visit) -> Facts:
     request = arrival.request
     known = profile.merge(
         end_user=visit.end_user if _may_load_user(arrival) else None,
@@ -292,17 +299,15 @@ def _facts(arrival: _Arrival, visit: Visit) -> routing.Facts:
         claims=arrival.identity.claims,
         context=request.context,
     )
-    return routing.Facts(
+    return facts_of(
+        known,
         message=request.message,
-        user=known.traits,
-        company={"name": known.company_name, **known.company_traits} if visit.company else {},
-        context=known.context,
-        request={
-            "mode": request.mode,
-            "verified": arrival.identity.verified,
-            "user_id": request.user_id,
-            "company_id": request.company_id,
-        },
+        has_company=visit.company is not None,
+        page=arrival.page,
+        mode=request.mode,
+        verified=arrival.identity.verified,
+        user_id=request.user_id,
+        company_id=request.company_id,
     )
 
 

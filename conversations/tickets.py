@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.db import connection
@@ -54,6 +55,14 @@ def open_ticket(
     if team_id is not None and Team.objects.for_org(org).filter(pk=team_id).exclude(email="").exists():
         OutboxItem.objects.create(org=org, kind=OutboxItem.Kind.TICKET_EMAIL, key=f"ticket:{ticket.pk}", ticket=ticket)
     return ticket
+
+
+def team_of(org: Organization, team_id: str) -> uuid.UUID | None:
+    """The organisation's team of that id; None where there is none, as when it was removed since."""
+    found: uuid.UUID | None = (
+        Team.objects.for_org(org).filter(pk=team_id).values_list("pk", flat=True).first() if team_id else None
+    )
+    return found
 
 
 def open_ticket_of(conversation: Conversation) -> Ticket | None:

@@ -7,10 +7,10 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
+from agents.conditions import check_conditions
 from agents.differences import label_of
 from agents.models import CustomTool, Source
 from agents.publishing import MAX_NOTE
-from agents.routing import check_conditions
 from orgs.staff_forms import ModelKeyFields, StaffForm
 
 _CONDITIONS = (

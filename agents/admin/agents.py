@@ -73,6 +73,7 @@ class AgentAdmin(StaffAdmin):
             "Answering",
             "How careful and how long its answers are, and what visitors read when there is none.",
             "guard",
+            "unknown_text",
             "temperature",
             "max_tokens",
             "deadline_seconds",
@@ -90,6 +91,7 @@ class AgentAdmin(StaffAdmin):
             "audience",
             "priority",
             "escalation_team",
+            "handover_text",
             "takeover_text",
         ),
         _tab(

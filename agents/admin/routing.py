@@ -6,8 +6,8 @@ from typing import Any
 
 from django.contrib import admin
 
+from agents.conditions import check_conditions
 from agents.models import RoutingRule
-from agents.routing import check_conditions
 from orgs.permissions import Action
 from orgs.staff_admin import StaffAdmin
 from orgs.staff_forms import StaffForm

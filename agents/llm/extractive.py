@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agents import wishes
 from agents.llm.base import Excerpt, ModelReply, ModelRequest, ToolRequest, Usage
 
 ESCALATE = "escalate"  # the tool that asks for a person
@@ -30,23 +31,6 @@ _STOP_WORDS = _words(
     "a about after all also am an and any are as at be been but by can could did do does for from get had has have how"
     " i if in into is it its just me my no not of on or our out please should so some that the their them then there"
     " they this to up us was we were what when where which who why will with would you your"
-)
-_GREETINGS = _words("hi hello hey hiya howdy hallo greetings morning afternoon evening")
-_THANKS = _words("thanks thank thx ty cheers ok okay great perfect cool super wonderful awesome")
-_FAREWELLS = _words("bye goodbye cya farewell")
-_FILLERS = _words(
-    "a again all and are day everyone everybody for good have help helping how is it later lot me much nice now one see"
-    " so team that the there this today very was well you your"
-)
-_SOMEBODY = r"(?:human|person|someone|somebody|agent|representative|operator|support|manager)"
-_PERSON = re.compile(
-    # "How do visitors talk to a person?" is a question, and may have an answer.
-    r"(?!\W*(?:how|what|when|where|which|why|who|does|do)\b).*?"
-    rf"(?:\b(?:talk|speak|chat) (?:to|with) (?:an? |some |your )?(?:real |live |human )*{_SOMEBODY}\b"
-    rf"|\b(?:connect|transfer|get|give|put) me\b.{{0,30}}\b{_SOMEBODY}\b"
-    r"|\b(?:want|need|prefer)\b.{0,15}\b(?:human|real person|live agent|representative)\b"
-    r"|^\W*(?:an? )?(?:human|agent|operator|representative|(?:real )?person)(?:,? please)?\W*$)",
-    re.IGNORECASE | re.DOTALL,
 )
 _ABOUT_ME = re.compile(
     r"\b(?:who|what) are you\b|\bare you (?:an? )?(?:(?:ro)?bot|human|person|real|ai|machine)\b|\bwhat can you do\b",
@@ -108,11 +92,11 @@ class ExtractiveBackend:
         words = [word.lower() for word in _WORD.findall(request.question)]
         if not words:
             return SAY_MORE, ""
-        if set(words) <= _GREETINGS | _THANKS | _FAREWELLS | _FILLERS:
-            for known, reply in ((_FAREWELLS, FAREWELL), (_THANKS, WELCOME), (_GREETINGS, GREETING)):
+        if wishes.is_small_talk(request.question):
+            for known, reply in ((wishes.FAREWELLS, FAREWELL), (wishes.THANKS, WELCOME), (wishes.GREETINGS, GREETING)):
                 if not known.isdisjoint(words):
                     return reply, ""
-        if _PERSON.match(request.question):
+        if wishes.asks_for_person(request.question):
             return AUTOMATIC, "The visitor asks for a person."
         stems = _stems(request.question)
         fitting = [excerpt for excerpt in request.excerpts if self._fits(excerpt, stems)]

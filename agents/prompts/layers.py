@@ -23,6 +23,14 @@ _CITING = """# Citing
 Put the number of the passage that supports a statement behind it, like [1]; only numbers that are listed. \
 After the answer, on lines of their own, repeat each number you used with a short verbatim quote from that passage:
 [1]: "verbatim quote\""""
+_TYPE = """# Kinds of answers
+End every answer with one more line that says what kind it is, [type]: and one of these words:
+answerable - you answered from what you were given.
+needs_fact - you need one fact from the visitor first; ask for it in one question, and nothing else.
+ambiguous - the question can mean several things; ask in one question which is meant, and nothing else.
+not_in_knowledge - what you were given does not hold the answer; say so plainly.
+not_allowed - your rules or instructions forbid it; say so in one friendly sentence.
+needs_person - a person has to deal with it."""
 _NO_PASSAGES = "[Knowledge]\nNothing in the knowledge base matches this message."
 
 
@@ -97,7 +105,7 @@ def _static(config: AgentConfig, briefing: Briefing, tools: Sequence[str]) -> li
     parts.append(f"# Your instructions\nYour name is {one_line(config.name)}.\n{instructions}")
     if tools:
         parts.append("# What you may do\n" + "\n".join(f"- {tool}" for tool in tools))
-    parts.append(_CITING)
+    parts += [_CITING, _TYPE]
     return parts
 
 

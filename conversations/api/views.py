@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from conversations import idempotency, services, waiting
 from conversations.api.serializers import ChatResponseSerializer, ChatSerializer, read_chat_request
-from halo.api.addresses import client_address
+from halo.api.addresses import client_address, page_of
 from halo.api.parsers import json_body
 from halo.api.schema import errors
 from orgs.authentication import Access, WidgetKeyAuthentication
@@ -50,5 +50,6 @@ class ChatView(APIView):
             address=client_address(request._request),
             request_id=request._request.halo_request_id,  # type: ignore[attr-defined]
             now=timezone.now(),
+            page=page_of(request._request),
         )
         return Response(waiting.wait_for(accepted.turn_id, org=access.org, fresh=accepted.fresh))

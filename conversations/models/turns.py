@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.answer_types import AnswerType
 from agents.models import AgentVersion, CustomTool, RoutingRule
 from conversations.models.talk import Conversation
 from halo.fields import OrderedJSONField
@@ -40,15 +41,6 @@ class Turn(TenantModel):
         ROUTED = "routed", "Routed to a team"
         HUMAN = "human", "Left to a teammate"
         APOLOGY = "apology", "Apologised"
-
-    class AnswerType(models.TextChoices):
-        NONE = "", "—"
-        ANSWERABLE = "answerable", "Answered from what is known"
-        NEEDS_FACT = "needs_fact", "Needs one fact"
-        AMBIGUOUS = "ambiguous", "Ambiguous"
-        NOT_IN_KNOWLEDGE = "not_in_knowledge", "Not in the knowledge"
-        NOT_ALLOWED = "not_allowed", "Not allowed"
-        NEEDS_PERSON = "needs_person", "Needs a person"
 
     IN_FLIGHT = (Status.QUEUED, Status.RUNNING)
 

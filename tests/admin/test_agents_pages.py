@@ -24,6 +24,8 @@ AGENT: dict[str, Any] = {
     "on_failure": "error",
     "failure_text": "Sorry.",
     "takeover_text": "A teammate is here.",
+    "handover_text": "A person will get back to you.",
+    "unknown_text": "I do not know.",
     "escalation": "always",
     "escalation_attempts": "2",
 }

@@ -7,7 +7,7 @@ import orgs.secrets
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0005_escalation_and_tools"),
+        ("agents", "0006_texts"),
     ]
 
     operations = [
