@@ -25,6 +25,7 @@ _CONTEXT_LINES = 2
 # Words of a changed line are compared one by one up to here; more than that nobody reads word by word.
 _MOST_WORDS = 1200
 _ALIKE = 0.4
+_CONDITION_KEYS = ("source", "key", "op", "value")
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -131,13 +132,19 @@ def _text(config: AgentConfig, name: str, known: Mapping[str, str]) -> str:
     if name == "escalation_team":
         return known.get(value, f"{value} (gone)") if value else ""
     if isinstance(value, tuple):
-        return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
+        return "\n".join(_condition(item) for item in value)
     if isinstance(value, bool):
         return "Yes" if value else "No"
     field = Agent._meta.get_field(name)
     if isinstance(field, CharField) and field.choices:
         return str(dict(field.flatchoices).get(value, value))
     return "" if value is None else str(value)
+
+
+def _condition(item: dict[str, Any]) -> str:
+    """One condition on one line, its keys in the order in which they are written."""
+    ordered = {key: item[key] for key in _CONDITION_KEYS if key in item}
+    return json.dumps(ordered | item, ensure_ascii=False)
 
 
 # --- Text as lines ---------------------------------------------------------------------------------------------------

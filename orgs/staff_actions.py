@@ -28,6 +28,7 @@ def button(
     explains: str,
     icon: str = "",
     danger: bool = False,
+    primary: bool = False,
     form: type[forms.Form] | None = None,
     when: Callable[[Any], bool] | None = None,
     also: Offered | None = None,
@@ -86,7 +87,9 @@ def button(
         view.short_description = title  # type: ignore[attr-defined]
         view.icon = icon  # type: ignore[attr-defined]
         view.attrs = {}  # type: ignore[attr-defined]
-        view.variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT  # type: ignore[attr-defined]
+        view.variant = (  # type: ignore[attr-defined]
+            ActionVariant.DANGER if danger else ActionVariant.PRIMARY if primary else ActionVariant.DEFAULT
+        )
         view.original_function_name = method.__name__  # type: ignore[attr-defined]
         view.offered = offered  # type: ignore[attr-defined]
         return view

@@ -274,6 +274,7 @@ class AgentAdmin(StaffAdmin):
     @button(
         title="Publish",
         icon="publish",
+        primary=True,
         needs=Action.BUILD,
         explains="Visitors are answered by this from their next message on. Answers that are being written are not "
         "changed.",
@@ -288,7 +289,6 @@ class AgentAdmin(StaffAdmin):
     @button(
         title="Discard changes",
         icon="undo",
-        danger=True,
         needs=Action.BUILD,
         explains="The draft of {obj} becomes what is published. What is shown here is lost.",
         when=lambda agent: agent.current_version is not None and agent.has_changes(),
