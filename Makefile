@@ -6,17 +6,21 @@ SCRATCH := HALO_DATA_DIR=$(CURDIR)/.venv/scratch
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
+# Everything that the tests need; the small model only where it was asked for, as sync removes what is not listed.
+SYNC_DEV := $(SYNC) requirements/dev.txt $$(test ! -e .venv/.smallmodel || echo requirements/smallmodel.txt)
 # Says nothing unless the command fails.
 quietly = @out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; echo 'Failed: $(1)'; exit 1; }
 
-.PHONY: run test check lint fix schema lock clean
+.PHONY: run test smallmodel check lint fix schema lock clean
 
 run: .venv/.base  ## start Halo: databases, migrations, web, workers, and a first organisation to try it with
 	@$(BIN)/python -m compileall -q halo orgs sessions agents conversations
 	@exec $(BIN)/python manage.py up
 
-test: .venv/.dev  ## the whole suite; `make test ARGS="-k session"` for a part of it
+test: .venv/.dev $(wildcard .venv/.smallmodel)  ## the whole suite; `make test ARGS="-k session"` for a part of it
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+smallmodel: .venv/.smallmodel  ## a real model for the tests that would otherwise be skipped: 130 MB
 
 check: lint  ## everything about the code that needs no running server
 	$(call quietly,$(SCRATCH) $(BIN)/python manage.py check)
@@ -41,6 +45,7 @@ schema: .venv/.dev  ## write schema.yml anew
 lock: $(BIN)/uv  ## pin what pyproject.toml asks for; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/base.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) --no-deps --only-binary :all: requirements/smallmodel.in -o requirements/smallmodel.txt
 
 clean:  ## remove what was installed and cached; never the data folder
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -54,10 +59,15 @@ $(BIN)/uv: requirements/uv.txt
 
 # Both are marked by the time of their lock file, so that nothing is installed twice.
 .venv/.dev: requirements/dev.txt $(BIN)/uv
-	@$(SYNC) requirements/dev.txt
+	@$(SYNC_DEV)
 	@touch .venv/.base $@
+
+# Sync installs what is listed and nothing that it depends on.
+.venv/.smallmodel: requirements/smallmodel.txt .venv/.dev
+	@$(SYNC) requirements/dev.txt requirements/smallmodel.txt
+	@touch $@
 
 # What the tests need includes what Halo needs: where it is installed it stays.
 .venv/.base: requirements/base.txt $(BIN)/uv
-	@if test -e .venv/.dev; then $(SYNC) requirements/dev.txt && touch .venv/.dev; else $(SYNC) requirements/base.txt; fi
+	@if test -e .venv/.dev; then $(SYNC_DEV) && touch .venv/.dev; else $(SYNC) requirements/base.txt; fi
 	@touch $@

@@ -66,11 +66,16 @@ def classify(*, declared: AnswerType, question: str, answer: str, cited: int, as
         return declared
     if cited:
         return AnswerType.ANSWERABLE
-    if _DECLINES.search(answer):
+    if declines(answer):
         return AnswerType.NOT_IN_KNOWLEDGE
     if declared == AnswerType.NONE and answer.rstrip().endswith("?") and not wishes.is_small_talk(question):
         return AnswerType.NEEDS_FACT
     return AnswerType.ANSWERABLE
+
+
+def declines(text: str) -> bool:
+    """Whether the text says that it does not answer."""
+    return _DECLINES.search(text) is not None
 
 
 def one_question(text: str) -> str:

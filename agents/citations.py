@@ -13,7 +13,7 @@ MAX_QUOTE = 600
 # `[3]: "verbatim quote"` on a line of its own, in the block that ends an answer.
 _QUOTE_LINE = re.compile(r'\[(\d{1,4})\]:?[ \t]*["“”«](.+)')
 # `[3]` behind a statement, not `list[3]` and not a link's `[3](...)`.
-_MARKER = re.compile(r"[ \t]?(?<![\w\]])\[(\d{1,4})\](?!\()")
+MARKER = re.compile(r"[ \t]?(?<![\w\]])\[(\d{1,4})\](?!\()")
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 
@@ -35,7 +35,7 @@ def check(answer: str, excerpts: Sequence[Excerpt]) -> Checked:
     """
     issued = {excerpt.n: excerpt for excerpt in excerpts}
     body, quotes = _split(answer)
-    used = list(dict.fromkeys(int(found.group(1)) for found in _MARKER.finditer(body)))
+    used = list(dict.fromkeys(int(found.group(1)) for found in MARKER.finditer(body)))
     citations: list[dict[str, Any]] = []
     confirmed: set[int] = set()
     unsupported = 0
@@ -53,8 +53,13 @@ def check(answer: str, excerpts: Sequence[Excerpt]) -> Checked:
         )
     # Where we issued numbers, one that we did not confirm would point the reader to nothing.
     if issued:
-        body = _MARKER.sub(lambda found: found.group() if int(found.group(1)) in confirmed else "", body)
+        body = MARKER.sub(lambda found: found.group() if int(found.group(1)) in confirmed else "", body)
     return Checked(text=body.strip() or answer.strip(), citations=citations, unsupported=unsupported)
+
+
+def numbers_in(text: str) -> set[int]:
+    """The numbers of the markers in `text`."""
+    return {int(found.group(1)) for found in MARKER.finditer(text)}
 
 
 def _split(answer: str) -> tuple[str, dict[int, str]]:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents import citations, confidence, escalation
-from agents.answer_types import ASKING, AnswerType, classify, one_question, split_declared
+from agents.answer_types import ASKING, AnswerType, classify, declines, one_question, split_declared
 from agents.conditions import Facts
 from agents.config import AgentConfig
 from agents.escalation import Handover, Seen
+from agents.guard import Guarded, Known, check
 from agents.llm.base import Excerpt
-from agents.prompts.layers import Briefing
+from agents.prompts.layers import Briefing, shown_data
+
+# Of an answer most of whose statements were kept back nothing is left to be believed.
+MOST_KEPT_BACK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Rounds:
     calls: int = 0
     errors: int = 0
     asked: str | None = None
+    # What the tools answered.
+    results: Sequence[str] = ()
+    # The words are passages', by construction.
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +56,35 @@ def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rou
     question = briefing.message.text
     body, declared = split_declared(rounds.text)
     checked = citations.check(body, rounds.excerpts)
-    answer_type = classify(
-        declared=declared,
-        question=question,
-        answer=checked.text,
-        cited=len(checked.citations),
-        asked_for_person=rounds.asked is not None,
-    )
-    text = one_question(checked.text) if answer_type in ASKING else checked.text
+    guarded = _guarded(checked.text, config, briefing, rounds)
+    cited = _still_cited(checked, guarded.text)
+
+    def kind_of(answer: str) -> AnswerType:
+        return classify(
+            declared=declared,
+            question=question,
+            answer=answer,
+            cited=len(cited),
+            asked_for_person=rounds.asked is not None,
+        )
+
+    answer_type, text = kind_of(guarded.text), guarded.text
+    withheld = len(guarded.kept_back) > MOST_KEPT_BACK * guarded.claims
+    if withheld:
+        cited = []
+        answer_type = kind_of(guarded.text) if declines(guarded.text) else kind_of(config.unknown_text)
+        if answer_type == AnswerType.ANSWERABLE:
+            answer_type = AnswerType.NOT_IN_KNOWLEDGE
+        if not declines(guarded.text):
+            text = config.unknown_text if rounds.asked is None else config.handover_text
+    elif answer_type in ASKING:
+        text = one_question(text)
     inputs = confidence.inputs(
         question=question,
-        answer=text,
+        answer=checked.text,
         excerpts=rounds.excerpts,
         history=said_before(briefing),
-        cited=len(checked.citations),
+        cited=len(cited),
         unsupported=checked.unsupported,
         tool_calls=rounds.calls,
         tool_errors=rounds.errors,
@@ -86,14 +109,45 @@ def decide(*, config: AgentConfig, briefing: Briefing, facts: Facts, rounds: Rou
         text = f"{text}\n\n{config.handover_text}"
     return Decision(
         text=text,
-        citations=checked.citations,
+        citations=cited,
         answer_type=answer_type,
         confidence=estimate,
-        inputs={"head": confidence.head_version(), **inputs},
-        withheld=False,
+        inputs={
+            "head": confidence.head_version(),
+            **inputs,
+            "claims": guarded.claims,
+            "kept_back": len(guarded.kept_back),
+        },
+        withheld=withheld,
         handover=handover,
         explanation=explanation,
     )
+
+
+def _guarded(answer: str, config: AgentConfig, briefing: Briefing, rounds: Rounds) -> Guarded:
+    # Who knows nothing answers from its instructions alone, and is not held against what there is not.
+    if not config.guard or rounds.verbatim or not rounds.excerpts:
+        return Guarded(answer)
+    lines = [*(briefing.transcript or briefing.told_history), briefing.message]
+    known = Known(
+        passages=[(excerpt.title, excerpt.text) for excerpt in rounds.excerpts],
+        told=[
+            config.instructions,
+            f"{config.name} {config.greeting} {briefing.organization}",
+            briefing.guidance,
+            *shown_data(briefing),
+            *rounds.results,
+            *(line.text for line in lines if line.role == "assistant"),
+        ],
+        asked=[line.text for line in lines if line.role == "user"],
+    )
+    return check(answer, known)
+
+
+def _still_cited(checked: citations.Checked, text: str) -> list[dict[str, Any]]:
+    """The citations without those whose statement was kept back."""
+    before, after = citations.numbers_in(checked.text), citations.numbers_in(text)
+    return [citation for citation in checked.citations if citation["n"] not in before - after]
 
 
 def said_before(briefing: Briefing) -> list[str]:

@@ -111,6 +111,8 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
             calls=progress.calls,
             errors=progress.errors,
             asked=progress.escalation,
+            results=[done.result for earlier in progress.rounds for done in earlier.calls],
+            verbatim=backend.verbatim,
         ),
         attempts=case.earlier_answers + 1,
     )

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import django
 import pytest
+from celery.contrib.testing.worker import start_worker
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
+from pytest_django.plugin import DjangoDbBlocker
 
 from halo.embedded.servers import throw_away_servers
 
@@ -49,7 +52,8 @@ def _start() -> None:
 # Here and not in a hook: pytest-django and the test modules want the settings right after this file was loaded.
 _start()
 
-from tests.cast import Cast, build_cast  # models need the settings
+from halo.celery import app  # it and models need the settings
+from tests.cast import Cast, build_cast
 
 
 def pytest_unconfigure() -> None:
@@ -79,3 +83,13 @@ TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
 def cast(db: None) -> Cast:
     """Acme and Globex with their people."""
     return build_cast()
+
+
+@pytest.fixture(scope="session")
+def worker(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A real Celery worker in this process; it and the sweep look at the database between tests too."""
+    django_db_blocker.unblock()
+    with start_worker(
+        app, perform_ping_check=False, pool="threads", concurrency=32, queues=["llm", "default"], shutdown_timeout=20
+    ):
+        yield

@@ -100,7 +100,12 @@ class ModelError(HaloError):
 
 
 class Backend(Protocol):
-    """Anything that can answer; one object serves many threads at once."""
+    """Anything that can answer; one object serves many threads at once.
+
+    `verbatim`: its answers are passages word for word, with nothing of its own.
+    """
+
+    verbatim: bool
 
     def stream(
         self, request: ModelRequest, *, deadline: float, on_text: Callable[[str], None] | None = None

@@ -68,6 +68,8 @@ class ExtractiveBackend:
     anywhere else 0.27 and less. What an endpoint is set up with is taken, and of no use here.
     """
 
+    verbatim = True
+
     def __init__(self, *, threshold: float = 0.35, **_endpoint: object) -> None:
         self._threshold = threshold
 

@@ -31,6 +31,8 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 class OpenAIBackend:
     """Streams chat completions from one endpoint with one key and one model; made lazily in each process."""
 
+    verbatim = False
+
     def __init__(self, *, base_url: str = "", api_key: str = "", model: str = "", door: Door | None = None) -> None:
         self._base_url = base_url or "https://api.openai.com/v1"
         self._api_key = api_key

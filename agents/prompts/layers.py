@@ -109,8 +109,8 @@ def _static(config: AgentConfig, briefing: Briefing, tools: Sequence[str]) -> li
     return parts
 
 
-def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
-    parts = [MODES[briefing.mode]]
+def shown_data(briefing: Briefing) -> list[str]:
+    """What the site says of the visitor, block by block: profile, company, tickets, context, behaviour."""
     blocks = [_traits("User Profile", briefing.traits)]
     if briefing.company_name or briefing.company_traits:
         blocks.append(_traits(f"Company: {one_line(briefing.company_name)}", briefing.company_traits))
@@ -119,7 +119,12 @@ def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
     blocks.append(render_context(briefing.context))
     if briefing.behaviour:
         blocks.append("[What the visitor did on the site]\n" + one_line(briefing.behaviour))
-    data = "\n\n".join(filter(None, blocks))
+    return [block for block in blocks if block]
+
+
+def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
+    parts = [MODES[briefing.mode]]
+    data = "\n\n".join(shown_data(briefing))
     if data:
         known = "proved who they are" if briefing.verified else "has not proved who they are"
         parts.append(f"The visitor {known}. What the website says about them:\n<data>\n{unfenced(data)}\n</data>")

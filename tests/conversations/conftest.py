@@ -8,13 +8,10 @@ from typing import Any
 
 import jwt
 import pytest
-from celery.contrib.testing.worker import start_worker
 from django.test import Client
-from pytest_django.plugin import DjangoDbBlocker
 
 from conversations import processes
 from halo import wire
-from halo.celery import app
 from orgs.models import Organization
 from tests.cast import Cast
 from tests.fake_model import FakeModel
@@ -40,16 +37,6 @@ class Visitor:
         response = self.say(message, **kwargs)
         assert response.status_code == 200, response.content
         return response.json()
-
-
-@pytest.fixture(scope="session")
-def worker(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """A real Celery worker in this process; it and the sweep look at the database between tests too."""
-    django_db_blocker.unblock()
-    with start_worker(
-        app, perform_ping_check=False, pool="threads", concurrency=32, queues=["llm", "default"], shutdown_timeout=20
-    ):
-        yield
 
 
 @pytest.fixture(scope="session")
