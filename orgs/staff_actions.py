@@ -97,6 +97,31 @@ def button(
     return decorate
 
 
+def link(*, title: str, needs: Action, icon: str = "") -> Callable[[Callable[..., str]], Callable[..., HttpResponse]]:
+    """Makes `method(self, request, obj) -> str` a button that leads to that address, for whoever may do `needs`."""
+
+    def offered(self: Any, request: HttpRequest, obj: Any) -> bool:
+        return may(request.user, needs, self.org_of(obj))
+
+    def decorate(method: Callable[..., str]) -> Callable[..., HttpResponse]:
+        @functools.wraps(method)
+        def view(self: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            obj = self.get_object(request, unquote(object_id))
+            if not offered(self, request, obj):
+                raise PermissionDenied
+            return HttpResponseRedirect(method(self, request, obj))
+
+        view.short_description = title  # type: ignore[attr-defined]
+        view.icon = icon  # type: ignore[attr-defined]
+        view.attrs = {}  # type: ignore[attr-defined]
+        view.variant = ActionVariant.DEFAULT  # type: ignore[attr-defined]
+        view.original_function_name = method.__name__  # type: ignore[attr-defined]
+        view.offered = offered  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
 def shown_once(
     self: Any, request: HttpRequest, *, title: str, what: str, value: str, explains: str, back: str
 ) -> TemplateResponse:

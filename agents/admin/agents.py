@@ -20,7 +20,7 @@ from agents.models import Agent, AgentVersion
 from agents.publishing import DraftChanged, discard_draft, publish, save_draft, set_model_endpoint
 from agents.services import add_agent, make_default, set_status
 from orgs.permissions import Action, may
-from orgs.staff_actions import button
+from orgs.staff_actions import button, link
 from orgs.staff_admin import StaffAdmin, acting
 
 ENDPOINT = {"base_url", "new_key", "forget_key"}
@@ -114,6 +114,7 @@ class AgentAdmin(StaffAdmin):
     change_form_outer_before_template = "admin/halo/draft.html"
     change_form_before_template = "admin/halo/seen.html"
     actions_detail: ClassVar[list[Any]] = [
+        "try_draft",
         "publish_draft",
         "discard",
         {"title": "Status", "icon": "toggle_on", "items": ["make_active", "activate", "pause", "retire"]},
@@ -297,6 +298,11 @@ class AgentAdmin(StaffAdmin):
     def discard(self, request: HttpRequest, obj: Agent, data: dict[str, Any]) -> str:
         dropped = discard_draft(agent=obj, by=acting(request), seen=request.POST.get("seen"))
         return " ".join(["The draft is what is published.", *dropped])
+
+    @link(title="Try the draft", icon="experiment", needs=Action.BUILD)
+    def try_draft(self, request: HttpRequest, obj: Agent) -> str:
+        # By its name: agents know nothing of conversations, where it is answered.
+        return reverse("try-agent", args=[obj.pk])
 
     # --- Status ------------------------------------------------------------------------------------------------------
 
