@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -9,9 +10,9 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 
 from agents.conditions import check_conditions
 from agents.differences import label_of
-from agents.models import CustomTool, Source
+from agents.models import Agent, CustomTool, Source
 from agents.publishing import MAX_NOTE
-from orgs.staff_forms import ModelKeyFields, StaffForm
+from orgs.staff_forms import ModelKeyFields, StaffForm, StrictJSONField
 
 _CONDITIONS = (
     'A list, written as in routing rules: [{"source": "user", "key": "plan", "op": "is", "value": "enterprise"}].'
@@ -30,6 +31,25 @@ class RowsField(forms.MultipleChoiceField):
             self.help_text = otherwise
 
 
+class ConditionsField(StrictJSONField):
+    """Conditions as in routing rules, one a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, list) or not value:
+            return super().prepare_value(value or [])
+        return "[\n  " + ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value) + "\n]"
+
+
+def _conditions(name: str) -> ConditionsField:
+    help_text = getattr(Agent._meta.get_field(name), "help_text", "")
+    return ConditionsField(
+        label=label_of(name),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text=f"{help_text} {_CONDITIONS}",
+    )
+
+
 class AgentForm(ModelKeyFields, StaffForm):
     """The draft. Sources and tools are ticked off; conditions are checked before they are stored."""
 
@@ -44,6 +64,9 @@ class AgentForm(ModelKeyFields, StaffForm):
         required=False,
         help_text="Calls to your own systems that the agent may make by itself. None ticked: none.",
     )
+
+    audience = _conditions("audience")
+    priority = _conditions("priority")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,10 +90,6 @@ class AgentForm(ModelKeyFields, StaffForm):
                 ],
                 otherwise="The organisation has no custom tools yet.",
             )
-        for name in ("audience", "priority"):
-            if name in self.fields:
-                self.fields[name].widget = UnfoldAdminTextareaWidget(attrs={"rows": 4})
-                self.fields[name].help_text = f"{self.fields[name].help_text} {_CONDITIONS}"
 
     def clean_audience(self) -> Any:
         return self._as_form_error(check_conditions, self.cleaned_data["audience"] or [])

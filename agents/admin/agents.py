@@ -21,7 +21,7 @@ from agents.publishing import DraftChanged, discard_draft, publish, save_draft, 
 from agents.services import add_agent, make_default, set_status
 from orgs.permissions import Action, may
 from orgs.staff_actions import button, link
-from orgs.staff_admin import StaffAdmin, acting
+from orgs.staff_admin import StaffAdmin, acting, when
 
 ENDPOINT = {"base_url", "new_key", "forget_key"}
 STATUS_COLOURS = {"Active": "success", "Paused": "warning", "Retired": "danger"}
@@ -51,7 +51,7 @@ class AgentAdmin(StaffAdmin):
         "id",
         "status_label",
         "answers",
-        "versions",
+        "latest_versions",
         "key_state",
         "threshold_from_budget",
         "knowledge_named",
@@ -108,7 +108,12 @@ class AgentAdmin(StaffAdmin):
             "output_price",
         ),
         _tab(
-            "Versions", "What visitors were answered with, newest first.", "versions", "status_label", "answers", "id"
+            "Versions",
+            "What visitors were answered with, newest first.",
+            "latest_versions",
+            "status_label",
+            "answers",
+            "id",
         ),
     )
     change_form_outer_before_template = "admin/halo/draft.html"
@@ -116,8 +121,7 @@ class AgentAdmin(StaffAdmin):
     actions_detail: ClassVar[list[Any]] = [
         "try_draft",
         "publish_draft",
-        "discard",
-        {"title": "Status", "icon": "toggle_on", "items": ["make_active", "activate", "pause", "retire"]},
+        {"title": "More", "icon": "more_horiz", "items": ["discard", "make_active", "activate", "pause", "retire"]},
     ]
 
     # --- Columns -----------------------------------------------------------------------------------------------------
@@ -168,17 +172,17 @@ class AgentAdmin(StaffAdmin):
         return format_html('<span class="halo-plain">{}</span>', known.text or "—")
 
     @admin.display(description="Versions")
-    def versions(self, obj: Agent) -> SafeString:
+    def latest_versions(self, obj: Agent) -> SafeString:
         rows = AgentVersion.objects.for_org(obj.org_id).filter(agent=obj).select_related("created_by")
         listed = format_html_join(
             "",
-            '<li><a href="{}">Version {}</a>{} — {:%Y-%m-%d %H:%M}, {}{}</li>',
+            '<li><a href="{}">Version {}</a>{} — {}, {}{}</li>',
             (
                 (
                     reverse("admin:agents_agentversion_change", args=[row.pk]),
                     row.number,
                     CURRENT if row.pk == obj.current_version_id else "",
-                    row.created_at,
+                    when(row.created_at),
                     row.created_by or "the command line",
                     f" — {row.note}" if row.note else "",
                 )
@@ -201,7 +205,7 @@ class AgentAdmin(StaffAdmin):
         elif obj is None or not obj.api_key:
             hidden = {"forget_key"}
         if obj is None:
-            hidden |= {"id", "status_label", "answers", "versions", "key_state"}
+            hidden |= {"id", "status_label", "answers", "latest_versions", "key_state"}
         else:
             if obj.error_budget is not None:
                 instead["escalation_threshold"] = "threshold_from_budget"

@@ -55,9 +55,9 @@ class AgentVersionAdmin(StaffAdmin):
         changes.result_list = changes.result_list.annotate(turns=_turns())
         return changes
 
-    @display(description="Current", label={"Current": "success"})
+    @display(description="State", label={"Current": "success"})
     def current(self, obj: AgentVersion) -> str:
-        return "Current" if _is_current(obj) else ""
+        return "Current" if _is_current(obj) else "Earlier"
 
     @admin.display(description="Published by")
     def maker(self, obj: AgentVersion) -> str:

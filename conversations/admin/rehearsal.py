@@ -206,8 +206,7 @@ def _shown(found: Rehearsal, key: str) -> dict[str, Any]:
         "parts": [
             (title, json.dumps(result[name], indent=2, ensure_ascii=False))
             for title, name in (
-                ("Confidence from", "inputs"),
-                ("Handing over: what was looked at", "explanation"),
+                ("What decided about handing over", "explanation"),
                 ("Timings (milliseconds)", "timings"),
                 ("Prompt", "prompt"),
             )
