@@ -51,6 +51,7 @@ def think(
     deadline: float,
     on_text: Callable[[str], None] | None = None,
     on_prompt: Callable[[list[dict[str, Any]]], object] | None = None,
+    on_retry: Callable[[ModelError, float], object] | None = None,
 ) -> Thought:
     """Asks the model for the next round; after the last one allowed it is given no tools, so that it answers.
 
@@ -82,6 +83,7 @@ def think(
         ),
         deadline=deadline,
         on_text=on_text,
+        on_retry=on_retry,
     )
     if not offered and not reply.text.strip():
         raise ModelError("blank", "The model asked for tools although none were left, and said nothing.")

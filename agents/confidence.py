@@ -34,6 +34,20 @@ class Head:
         return max(0.0, min(float(values.get(name, 0.0)), self.caps.get(name, 1.0)))
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What one input adds to the sum that the probability comes from; `counted` is its value within its cap."""
+
+    name: str
+    value: float
+    counted: float
+    weight: float
+
+    @property
+    def adds(self) -> float:
+        return round(self.weight * self.counted, 4)
+
+
 def _head(written: dict[str, Any]) -> Head:
     return Head(written["intercept"], written["weights"], written["caps"])
 
@@ -128,6 +142,20 @@ def inputs(
 def estimate(values: Mapping[str, Any]) -> float:
     """The probability in [0, 1], rounded to four places, that an answer with these inputs is right."""
     return CONFIDENCE.probability(values)
+
+
+def terms(values: Mapping[str, Any]) -> list[Term]:
+    """Every input that has a weight, what moves the estimate most first; `intercept()` and their sum make it."""
+    found = [
+        Term(name, float(values.get(name, 0.0)), CONFIDENCE.clipped(name, values), weight)
+        for name, weight in CONFIDENCE.weights.items()
+    ]
+    return sorted(found, key=lambda term: -abs(term.adds))
+
+
+def intercept() -> float:
+    """Where the sum begins before any input is looked at."""
+    return CONFIDENCE.intercept
 
 
 def head_version() -> str:

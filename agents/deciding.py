@@ -136,6 +136,7 @@ def _guarded(answer: str, config: AgentConfig, briefing: Briefing, rounds: Round
             f"{config.name} {config.greeting} {briefing.organization}",
             briefing.guidance,
             *shown_data(briefing),
+            briefing.behaviour,
             *rounds.results,
             *(line.text for line in lines if line.role == "assistant"),
         ],

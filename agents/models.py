@@ -12,14 +12,36 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.config import AgentConfig
-from agents.knowledge.models import Article, Passage, Source
+from agents.knowledge.models import (
+    Article,
+    Guidance,
+    Passage,
+    Source,
+    SourceDocument,
+    SourceFile,
+    SourceRun,
+    StagedArticle,
+)
 from halo.fields import OrderedJSONField
 from halo.ids import uuid7
 from orgs.models import Organization, Team, User
 from orgs.secrets import EncryptedTextField
 from orgs.tenancy import TenantModel
 
-__all__ = ["Agent", "AgentVersion", "Article", "CustomTool", "Passage", "RoutingRule", "Source"]
+__all__ = [
+    "Agent",
+    "AgentVersion",
+    "Article",
+    "CustomTool",
+    "Guidance",
+    "Passage",
+    "RoutingRule",
+    "Source",
+    "SourceDocument",
+    "SourceFile",
+    "SourceRun",
+    "StagedArticle",
+]
 
 
 def empty_schema() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
+from agents import costs
 from agents.answer_types import AnswerType
 from agents.deciding import Decision
 from agents.escalation import Handover
@@ -21,7 +22,7 @@ from conversations.models import Conversation, Ticket, Turn
 from conversations.performing import LiveHands
 from conversations.recording import Overtaken, Reply, settle
 from conversations.thinking import Progress, milliseconds_since, think
-from conversations.turns import Claim
+from conversations.turns import Claim, Spent
 from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
@@ -66,16 +67,23 @@ def _attempt(held: Claim, started: float) -> None:
     config = reading.case.config
     structlog.contextvars.bind_contextvars(request_id=reading.turn.request_id)
     deadline = started + min(float(config.deadline_seconds), held.seconds_left)
-    progress = Progress()
+    progress = Progress(began=started)
     try:
         decision = think(reading.case, LiveHands(reading, held), progress, deadline=deadline)
+        progress.timings["total_ms"] = milliseconds_since(started)
+        _record(reading, held, progress, _reply(decision), decision.handover)
+    except Overtaken:
+        raise
     except ModelError as error:
         log.warning("model_failed", kind=error.kind, ms=milliseconds_since(started))
         progress.timings["total_ms"] = milliseconds_since(started)
         _after_failure(reading, held, progress, error)
-        return
-    progress.timings["total_ms"] = milliseconds_since(started)
-    _record(reading, held, progress, _reply(decision), decision.handover)
+    except Exception as error:
+        # A defect of ours: whoever looks for it wants to see how far the attempt came.
+        defect = type(error).__name__
+        log.exception("turn_failed", error=defect)
+        progress.timings.setdefault("total_ms", milliseconds_since(started))
+        _fail(reading, held, progress, code="unavailable", detail=defect)
 
 
 def _reply(decision: Decision) -> Reply:
@@ -114,45 +122,51 @@ def _after_failure(reading: Reading, held: Claim, progress: Progress, error: Mod
         )
         reason = "The model failed; the visitor was told that the team takes over."
     else:
-        _fail(reading, held, progress, error)
+        _fail(reading, held, progress, code=_code_of(error), detail=_detail_of(error))
         return
     handover = Handover(sign="failure", reason=reason, has_priority=False, team=config.escalation_team)
     explained = dataclasses.replace(reply, explanation={"result": "handed over", "by": "failure", "reason": reason})
     _record(reading, held, progress, explained, handover)
 
 
-def _fail(reading: Reading, held: Claim, progress: Progress, error: ModelError) -> None:
-    code, detail = _code_of(error), _detail_of(error)
-    _persist(lambda: _keep_trace(reading, held, progress))
-    _persist(lambda: ending.close(held.turn_id, code=code, detail=detail, held=held))
-
-
-def _keep_trace(reading: Reading, held: Claim, progress: Progress) -> None:
-    """The trace of a failure: a later attempt, or a retry with the same key, writes its own over it."""
-    with transaction.atomic():
-        # No lock on the turn: whether this attempt may still end it is decided by the statement that ends it.
-        tracing.write(reading, progress)
+def _fail(reading: Reading, held: Claim, progress: Progress, *, code: str, detail: str) -> None:
+    spent = _spent(reading, progress)
+    # No lock on the turn: whether this attempt may still end it is decided by the statement that ends it. A later
+    # attempt, or a retry with the same key, writes its own trace over this one.
+    _persist(lambda: tracing.write(tracing.trace_of(reading, progress)))
+    _persist(lambda: ending.close(held.turn_id, code=code, detail=detail, held=held, spent=spent))
 
 
 def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, handover: Handover | None) -> None:
-    counted = dataclasses.replace(
-        reply,
-        model_name=progress.model_name,
-        prompt_tokens=progress.prompt_tokens,
-        completion_tokens=progress.completion_tokens,
-    )
+    counted = dataclasses.replace(reply, spent=_spent(reading, progress))
+    trace = _persist(lambda: tracing.trace_of(reading, progress))
 
     def write() -> None:
         with transaction.atomic():
             final = counted if handover is None else _with_ticket(reading, held, counted, handover)
             settle(reading.turn, final, held=held)
-            tracing.write(reading, progress)
+            tracing.write(trace)
 
     _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     ending.announce(held.turn_id, held.conversation_id, attempt=held.attempt)
     if handover is not None:
         bell.ring_outbox()
+
+
+def _spent(reading: Reading, progress: Progress) -> Spent:
+    config, org = reading.case.config, reading.case.org
+    return Spent(
+        prompt_tokens=progress.prompt_tokens,
+        completion_tokens=progress.completion_tokens,
+        cost=costs.cost(
+            prompt_tokens=progress.prompt_tokens,
+            completion_tokens=progress.completion_tokens,
+            input_price=costs.own_or(config.input_price, org.input_price),
+            output_price=costs.own_or(config.output_price, org.output_price),
+        ),
+        model_name=progress.model_name,
+    )
 
 
 def _with_ticket(reading: Reading, held: Claim, reply: Reply, handover: Handover) -> Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from conversations import bell, tape, turns
-from conversations.turns import Claim
+from conversations.turns import NOTHING_SPENT, Claim, Spent
 
 
 def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, attempt: int = 0) -> None:
@@ -24,10 +24,11 @@ def close(
     held: Claim | None = None,
     overdue: bool = False,
     queued_only: bool = False,
+    spent: Spent = NOTHING_SPENT,
 ) -> bool:
     """Closes a turn without an answer (turns.close_unanswered) and announces it; False where there was nothing to."""
     conversation_id = turns.close_unanswered(
-        turn_id, code=code, detail=detail, held=held, overdue=overdue, queued_only=queued_only
+        turn_id, code=code, detail=detail, held=held, overdue=overdue, queued_only=queued_only, spent=spent
     )
     if conversation_id is None:
         return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from agents import catalog
+from agents import catalog, guidance
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from conversations.facts import facts_of
-from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
 from conversations.turns import Claim
 from sessions import profile
@@ -23,6 +24,8 @@ class Reading:
     turn: Turn
     case: Case
     recorded_calls: list[ToolCall]
+    # What earlier attempts at this turn asked a model, as their trace tells.
+    earlier_model_calls: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read(held: Claim) -> Reading:
@@ -47,7 +50,7 @@ def read(held: Claim) -> Reading:
         message=message,
         mode=turn.mode,
         organization=turn.org.name,
-        guidance=turn.org.guidance,
+        guidance=guidance.text_of(turn.org),
         transcript=earlier,
         told_history=[Line(line["role"], line["text"]) for line in snapshot.get("conversation_history", ())],
         verified=turn.verified,
@@ -78,7 +81,14 @@ def read(held: Claim) -> Reading:
         ),
         earlier_answers=sum(line.role == "assistant" and not line.by for line in earlier),
     )
-    return Reading(turn=turn, case=case, recorded_calls=recorded)
+    return Reading(turn=turn, case=case, recorded_calls=recorded, earlier_model_calls=_earlier_model_calls(turn))
+
+
+def _earlier_model_calls(turn: Turn) -> list[dict[str, Any]]:
+    if turn.attempt <= 1:
+        return []
+    calls = TurnTrace.objects.for_org(turn.org_id).filter(turn=turn).values_list("model_calls", flat=True).first()
+    return [call for call in calls or () if isinstance(call, dict)]
 
 
 def _end_user(turn: Turn) -> EndUser | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Value
@@ -12,7 +11,7 @@ from django.db.models.functions import Least, Now
 
 from agents.answer_types import AnswerType
 from conversations.models import Conversation, Message, Turn
-from conversations.turns import Claim, unless_people_were_called
+from conversations.turns import NOTHING_SPENT, Claim, Spent, adding, unless_people_were_called
 from halo.ids import uuid7
 
 
@@ -35,10 +34,7 @@ class Reply:
     routing_rule_id: int | None = None
     error_code: str = ""
     error_detail: str = ""
-    model_name: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: Decimal | None = None
+    spent: Spent = NOTHING_SPENT
 
 
 class Overtaken(Exception):
@@ -75,10 +71,7 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None) -> uuid.UUID:
         routing_rule_id=reply.routing_rule_id,
         error_code=reply.error_code,
         error_detail=reply.error_detail[:500],
-        model_name=reply.model_name[:200],
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        cost=reply.cost,
+        **adding(reply.spent),
     )
     if not ended:
         raise Overtaken

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from agents import routing
+from agents import costs, routing
 from agents.answer_types import AnswerType
 from agents.config import AgentConfig
 from agents.deciding import Decision
@@ -25,6 +25,7 @@ from agents.models import Agent
 from agents.prompts.layers import Briefing, Line
 from conversations import bell
 from conversations.facts import facts_of
+from conversations.redacting import redactor_for
 from conversations.rehearsing_hands import RehearsingHands
 from conversations.thinking import Case, Progress, milliseconds_since, think
 from halo import wire
@@ -180,7 +181,7 @@ def _case(agent: Agent, config: AgentConfig, asked: Asked) -> Case:
 
 def _told(case: Case, config: AgentConfig, progress: Progress, hands: RehearsingHands) -> dict[str, Any]:
     """How the answer came about, or how far it came."""
-    return {
+    told = {
         "model": progress.model_name,
         "prompt_tokens": progress.prompt_tokens,
         "completion_tokens": progress.completion_tokens,
@@ -194,6 +195,9 @@ def _told(case: Case, config: AgentConfig, progress: Progress, hands: Rehearsing
         ],
         "prompt": progress.prompt,
     }
+    # SECURITY: as traces are: what a tool or a page brought in may hold a key.
+    shown: dict[str, Any] = redactor_for(org=case.org, agent=case.agent).json(told)
+    return shown
 
 
 def _decided(agent: Agent, decision: Decision, hands: RehearsingHands, progress: Progress) -> dict[str, Any]:
@@ -223,13 +227,15 @@ def _team(org: Organization, team_id: str) -> str:
     return Team.objects.for_org(org).filter(pk=team_id).values_list("name", flat=True).first() or "" if team_id else ""
 
 
-def _cost(org: Organization, config: AgentConfig, progress: Progress) -> float | None:
-    """In the organisation's currency; None where no price is known."""
-    read = config.input_price if config.input_price is not None else org.input_price
-    written = config.output_price if config.output_price is not None else org.output_price
-    if read is None and written is None:
-        return None
-    return round((progress.prompt_tokens * (read or 0) + progress.completion_tokens * (written or 0)) / 1_000_000, 6)
+def _cost(org: Organization, config: AgentConfig, progress: Progress) -> str | None:
+    """In the organisation's currency; None where it is not known."""
+    found = costs.cost(
+        prompt_tokens=progress.prompt_tokens,
+        completion_tokens=progress.completion_tokens,
+        input_price=costs.own_or(config.input_price, org.input_price),
+        output_price=costs.own_or(config.output_price, org.output_price),
+    )
+    return None if found is None else str(found)
 
 
 # --- Redis -----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,9 @@ class RehearsingHands:
     def _result(self, asked: ToolRequest, step: int, progress: Progress) -> dict[str, Any]:
         arguments = tools.read_arguments(asked.name, asked.arguments)
         if asked.name == tools.SEARCH.name:
-            found = excerpts_for(self.org_id, arguments["query"], first_number=(step + 1) * 10 + 1)
+            found = excerpts_for(
+                self.org_id, arguments["query"], sources=self.config.sources, first_number=(step + 1) * 10 + 1
+            )
             progress.excerpts += found
             names = ("n", "title", "text", "url", "score", "article_id", "lead")
             return {"passages": [{name: getattr(excerpt, name) for name in names} for excerpt in found]}

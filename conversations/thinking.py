@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -66,10 +67,24 @@ class Progress:
     escalation: str | None = None
     prompt: list[dict[str, Any]] = field(default_factory=list)
     model_calls: list[dict[str, Any]] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
+    # Milliseconds: `search_ms`, `model_ms`, `tools_ms` in all, and under `phases` each stretch with when it began.
+    timings: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
     model_name: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    @contextmanager
+    def timed(self, what: str, **more: Any) -> Iterator[dict[str, Any]]:
+        """Notes how long the block took, also where it fails."""
+        began = time.monotonic()
+        phase: dict[str, Any] = {"what": what, "at_ms": round((began - self.began) * 1000, 1), **more}
+        self.timings.setdefault("phases", []).append(phase)
+        try:
+            yield phase
+        finally:
+            phase["ms"] = milliseconds_since(began)
+            self.timings[f"{what}_ms"] = round(self.timings.get(f"{what}_ms", 0.0) + phase["ms"], 1)
 
 
 class Hands(Protocol):
@@ -90,17 +105,17 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
     `deadline` is a time.monotonic() value. `progress` is filled in on the way, so that a failure leaves its trace.
     """
     backend = backend_for(config=case.config, agent=case.agent, org=case.org)
-    began = time.monotonic()
-    query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
-    progress.excerpts = excerpts_for(case.org.pk, query)
+    with progress.timed("search"):
+        query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
+        progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
     hands.replay(progress)
-    progress.timings["search_ms"] = milliseconds_since(began)
     while True:
         release_connection()
         thought = _round(case, backend, progress, deadline=deadline)
         if not thought.tool_requests:
             break
-        hands.perform(thought, progress)
+        with progress.timed("tools", names=[asked.name for asked in thought.tool_requests]):
+            hands.perform(thought, progress)
     return deciding.decide(
         config=case.config,
         briefing=case.briefing,
@@ -119,25 +134,36 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
 
 
 def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> Thought:
-    began = time.monotonic()
     call: dict[str, Any] = {"round": len(progress.rounds) + 1}
     progress.model_calls.append(call)
-    try:
-        thought = brain.think(
-            backend=backend,
-            config=case.config,
-            briefing=case.briefing,
-            excerpts=progress.excerpts,
-            rounds=progress.rounds,
-            deadline=deadline,
-            on_prompt=lambda prompt: setattr(progress, "prompt", prompt),
-        )
-    except ModelError as error:
-        call["error"] = f"{error.kind}: {error.message}"
-        raise
-    finally:
-        call["ms"] = milliseconds_since(began)
-        progress.timings["model_ms"] = progress.timings.get("model_ms", 0.0) + call["ms"]
+    with progress.timed("model", round=call["round"]) as phase:
+        began = time.monotonic()
+
+        def first_text(_: str) -> None:
+            phase.setdefault("first_text_ms", milliseconds_since(began))
+
+        def retried(error: ModelError, pause: float) -> None:
+            call.setdefault("retries", []).append(
+                {"at_ms": milliseconds_since(began), "error": _told(error), "pause_ms": round(pause * 1000, 1)}
+            )
+
+        try:
+            thought = brain.think(
+                backend=backend,
+                config=case.config,
+                briefing=case.briefing,
+                excerpts=progress.excerpts,
+                rounds=progress.rounds,
+                deadline=deadline,
+                on_text=first_text,
+                on_prompt=lambda prompt: setattr(progress, "prompt", prompt),
+                on_retry=retried,
+            )
+        except ModelError as error:
+            call["error"] = _told(error)
+            raise
+        finally:
+            call["ms"] = milliseconds_since(began)
     call |= {
         "model": thought.model,
         "said": thought.text,
@@ -150,9 +176,16 @@ def _round(case: Case, backend: Any, progress: Progress, *, deadline: float) -> 
     return thought
 
 
-def excerpts_for(org_id: uuid.UUID, query: str | Sequence[str], *, first_number: int = 1) -> list[Excerpt]:
-    """The best passages for `query`, numbered from `first_number`."""
-    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS), first_number=first_number)
+def excerpts_for(
+    org_id: uuid.UUID, query: str | Sequence[str], *, sources: Collection[str] = (), first_number: int = 1
+) -> list[Excerpt]:
+    """The best passages for `query`, of `sources` only where any are named, numbered from `first_number`."""
+    chosen = [uuid.UUID(source) for source in sources] or None
+    return numbered(search(org_id=org_id, query=query, limit=EXCERPTS, sources=chosen), first_number=first_number)
+
+
+def _told(error: ModelError) -> str:
+    return f"{error.kind}: {error.message}"
 
 
 def numbered(hits: Sequence[Hit], *, first_number: int = 1) -> list[Excerpt]:

@@ -6,22 +6,48 @@ from typing import Any
 
 from conversations.loading import Reading
 from conversations.models import TurnTrace
+from conversations.redacting import redactor_for
 from conversations.thinking import Progress
 
+# Calls of a model that a trace tells of: eight rounds and an answer are nine, and a turn may be retried often.
+MOST_CALLS = 60
+_KEPT = ("prompt", "passages", "timings", "model_calls")
 
-def write(reading: Reading, progress: Progress) -> None:
-    """Stores the turn's trace, over that of an earlier attempt; inside a transaction."""
-    values = {
-        "prompt": _without_bytes(progress.prompt),
-        "passages": [
-            {"n": e.n, "title": e.title, "article_id": e.article_id, "score": round(e.score, 4), "text": e.text}
-            for e in progress.excerpts
-        ],
-        "timings": progress.timings,
-        "model_calls": progress.model_calls,
-    }
-    trace = TurnTrace(org_id=reading.turn.org_id, turn=reading.turn, **values)
-    TurnTrace.objects.bulk_create([trace], update_conflicts=True, unique_fields=["turn"], update_fields=list(values))
+
+def trace_of(reading: Reading, progress: Progress) -> TurnTrace:
+    """The trace of this attempt, not stored yet, with what earlier attempts asked a model.
+
+    SECURITY: it is made of what brain.think built, which knows neither keys nor headers; what visitors, sites and tools
+    brought into it is searched for secrets all the same.
+    """
+    case, turn = reading.case, reading.turn
+    redactor = redactor_for(org=case.org, agent=case.agent)
+    calls = redactor.json([{"attempt": turn.attempt, **call} for call in progress.model_calls])
+    passages = [
+        {
+            "n": excerpt.n,
+            "title": excerpt.title,
+            "article_id": excerpt.article_id,
+            "url": excerpt.url,
+            "score": round(excerpt.score, 4),
+            "lead": round(excerpt.lead, 4),
+            "text": excerpt.text,
+        }
+        for excerpt in progress.excerpts
+    ]
+    return TurnTrace(
+        org_id=turn.org_id,
+        turn=turn,
+        prompt=redactor.json(_without_bytes(progress.prompt)),
+        passages=redactor.json(passages),
+        timings=redactor.json(progress.timings),
+        model_calls=[*reading.earlier_model_calls, *calls][-MOST_CALLS:],
+    )
+
+
+def write(trace: TurnTrace) -> None:
+    """Stores a trace, over that of an earlier attempt: one statement."""
+    TurnTrace.objects.bulk_create([trace], update_conflicts=True, unique_fields=["turn"], update_fields=_KEPT)
 
 
 def _without_bytes(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, QuerySet, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
 
@@ -66,6 +68,19 @@ _STICKY = (Conversation.Outcome.ESCALATED, Conversation.Outcome.ROUTED, Conversa
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What an attempt used of a model; `cost` None where its price is not known."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: Decimal | None = None
+    model_name: str = ""
+
+
+NOTHING_SPENT = Spent()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right to record an answer, for as long as nobody else ended the turn or bumped the epoch."""
 
@@ -105,6 +120,7 @@ def close_unanswered(
     held: Claim | None = None,
     overdue: bool = False,
     queued_only: bool = False,
+    spent: Spent = NOTHING_SPENT,
 ) -> uuid.UUID | None:
     """Ends a turn without an answer: its message stays, marked, and a retry with its key may reopen it.
 
@@ -128,6 +144,7 @@ def close_unanswered(
             finished_at=Now(),
             error_code=code,
             error_detail=detail[:500],
+            **adding(spent),
         )
         if not ended:
             return None
@@ -136,6 +153,22 @@ def close_unanswered(
             has_error=True, outcome=unless_people_were_called(Conversation.Outcome.FAILED)
         )
     return conversation_id
+
+
+def adding(spent: Spent) -> dict[str, Any]:
+    """Column changes that add what one more attempt used to what the turn's earlier ones did.
+
+    A failed attempt was paid for too. Of one that was lost, or whose claim did not hold any more, nothing is known.
+    """
+    changes: dict[str, Any] = {
+        "prompt_tokens": F("prompt_tokens") + spent.prompt_tokens,
+        "completion_tokens": F("completion_tokens") + spent.completion_tokens,
+    }
+    if spent.cost is not None:
+        changes["cost"] = Coalesce(F("cost"), Value(Decimal(0))) + spent.cost
+    if spent.model_name:
+        changes["model_name"] = spent.model_name[:200]
+    return changes
 
 
 def reopen(turn_id: uuid.UUID, *, conversation: Conversation) -> bool:

@@ -193,6 +193,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000, "queue": "default"},
     },
+    "sources": {
+        "task": "agents.tasks.tend_sources",
+        "schedule": 15.0,
+        "options": {"expires": 12, "queue": "default"},
+    },
     "outbox": {
         "task": "conversations.tasks.send_outbox",
         "schedule": 30.0,

@@ -60,7 +60,8 @@ def button(
             if not offered(self, request, obj):
                 messages.error(request, f"“{title}” is not possible here any more, or not for you.")
                 return HttpResponseRedirect(back)
-            asked = (form or forms.Form)(request.POST if request.method == "POST" else None)
+            sent = (request.POST, request.FILES) if request.method == "POST" else ()
+            asked = (form or forms.Form)(*sent)
             if request.method == "POST" and asked.is_valid():
                 try:
                     done = method(self, request, obj, asked.cleaned_data)

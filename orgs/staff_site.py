@@ -39,7 +39,9 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("agents.Agent", "smart_toy", "Who answers: instructions, model, greeting, and which one is active."),
             ("agents.RoutingRule", "alt_route", "Messages that go straight to a team."),
-            ("agents.Article", "article", "What the agents know and quote."),
+            ("agents.Guidance", "signpost", "What agents keep in mind in every answer."),
+            ("agents.Source", "library_books", "Where knowledge comes from: websites, files, imports."),
+            ("agents.Article", "article", "What the agents know and quote; write one here."),
         ),
     ),
     (

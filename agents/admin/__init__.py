@@ -1,7 +1,8 @@
-"""Staff pages of agents, their versions, routing rules and articles."""
+"""Staff pages of agents, their versions and routing rules; those of knowledge are in agents/knowledge/admin/."""
 
 from __future__ import annotations
 
-from agents.admin import agents, articles, routing, versions
+from agents.admin import agents, routing, versions
+from agents.knowledge import admin as knowledge
 
-__all__ = ["agents", "articles", "routing", "versions"]
+__all__ = ["agents", "knowledge", "routing", "versions"]

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import transaction
+from django.utils import timezone
 
 from agents.knowledge import splitting
+from agents.knowledge.documents.drafts import MAX_CONTENT, MAX_ID, MAX_TITLE, Draft, Unreadable, title_of
+from agents.knowledge.documents.texts import from_line
 from agents.knowledge.embedding import MODEL_ID, Vectors, embed
-from agents.knowledge.models import Article, Passage, Source
+from agents.knowledge.models import Article, Passage, Source, SourceFile
 from halo.api.strict_json import storable
 from halo.errors import HaloError
 from orgs.models import Organization
 
+__all__ = [
+    "MAX_CONTENT",
+    "Draft",
+    "ImportReport",
+    "NothingToRead",
+    "Unreadable",
+    "delete_article",
+    "import_articles",
+    "read_articles",
+]
+
 SUFFIXES = (".jsonl", ".md", ".markdown", ".txt")
-MAX_TITLE = 500
-MAX_ID = 255
-MAX_CONTENT = 1024 * 1024
 # Articles embedded together: enough to fill the model's runs, few enough that progress is seen and memory is small.
 BATCH = 16
 
 _TOO_LONG = f"the content is longer than {MAX_CONTENT // 1024**2} MB"
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*\w.*)$", re.MULTILINE)
-_WORDS = re.compile(r"^.*\w.*$", re.MULTILINE)
 _url_is_valid = URLValidator(schemes=["http", "https"])
 
 
@@ -41,24 +47,6 @@ class NothingToRead(HaloError):
 
     def __init__(self, message: str) -> None:
         super().__init__("nothing_to_read", message)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An article as its author has it; `external_id` is the author's own name for it, unique in its source."""
-
-    external_id: str
-    title: str
-    content: str
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """What could not be read as an article: where it stands (a file, with its line), and why."""
-
-    where: str
-    reason: str
 
 
 @dataclass(slots=True)
@@ -102,41 +90,17 @@ def _read_file(file: Path, name: str) -> Iterator[Draft | Unreadable]:
             with file.open("rb") as lines:
                 for number, line in enumerate(lines, 1):
                     if line.strip():
-                        yield _from_line(line, f"{name}, line {number}")
+                        yield from_line(line, f"{name}, line {number}")
         else:
             if file.stat().st_size > MAX_CONTENT:
                 yield Unreadable(name, _TOO_LONG)
                 return
             content = file.read_bytes().decode("utf-8-sig")
-            yield Draft(external_id=name, title=_title_of(content) or file.stem, content=content)
+            yield Draft(external_id=name, title=title_of(content) or file.stem, content=content)
     except OSError as error:
         yield Unreadable(name, f"cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         yield Unreadable(name, "is not UTF-8 text")
-
-
-def _from_line(line: bytes, where: str) -> Draft | Unreadable:
-    try:
-        row: Any = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return Unreadable(where, "is not UTF-8 text")
-    except (ValueError, RecursionError):
-        return Unreadable(where, "is not JSON")
-    if not isinstance(row, dict):
-        return Unreadable(where, "is not a JSON object")
-    if isinstance(row.get("id"), int) and not isinstance(row["id"], bool):
-        row["id"] = str(row["id"])
-    row["url"] = row.get("url") or ""
-    for name in ("id", "title", "content", "url"):
-        if not isinstance(row.get(name), str):
-            return Unreadable(where, f"`{name}` is {'not a string' if name in row else 'missing'}")
-    return Draft(external_id=row["id"], title=row["title"], content=row["content"], url=row["url"])
-
-
-def _title_of(content: str) -> str:
-    """The first heading, else the first line that says something, else nothing."""
-    found = _HEADING.search(content) or _WORDS.search(content)
-    return found[found.lastindex or 0].strip("# \t\r")[:200].strip() if found else ""
 
 
 # --- Storing ---------------------------------------------------------------------------------------------------------
@@ -161,7 +125,7 @@ def import_articles(
     while batch := list(islice(remaining, BATCH)):
         accepted: list[Draft] = []
         for item in batch:
-            draft = _storable_draft(item) if isinstance(item, Draft) else item
+            draft = storable_draft(item) if isinstance(item, Draft) else item
             if isinstance(draft, Draft) and draft.external_id in seen:
                 draft = Unreadable(draft.external_id, "appears twice; the first one was taken")
             if isinstance(draft, Unreadable):
@@ -173,6 +137,7 @@ def import_articles(
         done += len(batch)
         if progress is not None:
             progress(done)
+    Source.objects.for_org(org).filter(pk=source.pk).update(last_read_at=timezone.now())
     return report
 
 
@@ -182,7 +147,7 @@ def delete_article(*, org: Organization, article_id: uuid.UUID) -> bool:
     return deleted > 0
 
 
-def _storable_draft(draft: Draft) -> Draft | Unreadable:
+def storable_draft(draft: Draft) -> Draft | Unreadable:
     """The draft as it can be stored, or what is wrong with it."""
     draft = Draft(
         external_id=storable(draft.external_id).strip(),
@@ -217,7 +182,7 @@ def _import_batch(source: Source, drafts: list[Draft], report: ImportReport) -> 
     changed: list[tuple[Draft, list[splitting.Piece]]] = []
     for draft in drafts:
         article = known.get(draft.external_id)
-        if article is None or article.content_hash != _hash(draft):
+        if article is None or article.content_hash != content_hash(draft):
             changed.append((draft, splitting.split(draft.title, draft.content)))
         elif article.url != draft.url:
             article.url = draft.url
@@ -225,21 +190,38 @@ def _import_batch(source: Source, drafts: list[Draft], report: ImportReport) -> 
             report.updated += 1
         else:
             report.unchanged += 1
-    vectors = embed([f"{piece.heading}\n{piece.text}" for _, pieces in changed for piece in pieces])
+    vectors = vectors_of([piece for _, pieces in changed for piece in pieces])
     report.passages += len(vectors)
     start = 0
     for draft, pieces in changed:
-        if _store(source, draft, pieces, vectors[start : start + len(pieces)]):
+        if store(source, draft, pieces, vectors[start : start + len(pieces)]):
             report.created += 1
         else:
             report.updated += 1
         start += len(pieces)
 
 
+def vectors_of(pieces: Sequence[splitting.Piece]) -> Vectors:
+    """What is found of each piece: its text under its headings."""
+    return embed([f"{piece.heading}\n{piece.text}" for piece in pieces])
+
+
 @transaction.atomic
-def _store(source: Source, draft: Draft, pieces: list[splitting.Piece], vectors: Vectors) -> bool:
+def store(
+    source: Source,
+    draft: Draft,
+    pieces: Sequence[splitting.Piece],
+    vectors: Vectors,
+    file: SourceFile | None = None,
+) -> bool:
     """Writes the article and replaces its passages; whether the article was new."""
-    values = {"title": draft.title, "content": draft.content, "url": draft.url, "content_hash": _hash(draft)}
+    values = {
+        "title": draft.title,
+        "content": draft.content,
+        "url": draft.url,
+        "content_hash": content_hash(draft),
+        "file": file,
+    }
     # The row's lock is the only one, so two imports wait for each other but never in a circle.
     article, created = Article.objects.select_for_update().get_or_create(
         org_id=source.org_id, source=source, external_id=draft.external_id, defaults=values
@@ -248,10 +230,16 @@ def _store(source: Source, draft: Draft, pieces: list[splitting.Piece], vectors:
         for name, value in values.items():
             setattr(article, name, value)
         article.save(update_fields=[*values, "updated_at"])
-        Passage.objects.for_org(source.org_id).filter(article=article).delete()
+    replace_passages(article, pieces, vectors)
+    return created
+
+
+def replace_passages(article: Article, pieces: Sequence[splitting.Piece], vectors: Vectors) -> None:
+    """Gives the article, whose row is locked, these passages and no others."""
+    Passage.objects.for_org(article.org_id).filter(article=article).delete()
     Passage.objects.bulk_create(
         Passage(
-            org_id=source.org_id,
+            org_id=article.org_id,
             article=article,
             position=piece.position,
             heading=piece.heading,
@@ -260,10 +248,9 @@ def _store(source: Source, draft: Draft, pieces: list[splitting.Piece], vectors:
         )
         for piece, vector in zip(pieces, vectors, strict=True)
     )
-    return created
 
 
-def _hash(draft: Draft) -> str:
+def content_hash(draft: Draft) -> str:
     """What the passages depend on: the text, how it is cut, and the model."""
     parts = (draft.title, draft.content, str(splitting.VERSION), MODEL_ID)
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()

@@ -19,12 +19,14 @@ def call(
     *,
     deadline: float,
     on_text: Callable[[str], None] | None = None,
+    on_retry: Callable[[ModelError, float], object] | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> ModelReply:
     """Ask the model once, and at most twice more where it refused or dropped the call before any text.
 
     A pause is never shorter than the endpoint's Retry-After, and never ends after `deadline` (a time.monotonic()
-    value): where it would, the failure stands. Raises ModelError.
+    value): where it would, the failure stands. `on_retry` is told of each failure that is followed by another try, and
+    how many seconds lie between them. Raises ModelError.
     """
     for retries_left in range(RETRIES, -1, -1):
         if time.monotonic() >= deadline:
@@ -40,5 +42,7 @@ def call(
             pause = backoff + (error.retry_after or 0)
             if time.monotonic() + pause >= deadline:
                 raise
+            if on_retry:
+                on_retry(error, pause)
             sleep(pause)
     raise AssertionError("the last attempt returns or raises")

@@ -11,8 +11,13 @@ from agents import wishes
 from agents.llm.base import Excerpt, ModelReply, ModelRequest, ToolRequest, Usage
 
 ESCALATE = "escalate"  # the tool that asks for a person
+# The kinds of answers that the last line declares, as models do (agents.answer_types, which is not known here).
+ANSWERABLE, NEEDS_FACT, AMBIGUOUS = "answerable", "needs_fact", "ambiguous"
+NOT_IN_KNOWLEDGE, NEEDS_PERSON = "not_in_knowledge", "needs_person"
 SURE = 0.15  # this far above the threshold a passage fits without a word in common with the question
 CLOSE = 0.08  # a second passage is quoted where it fits nearly as well
+ALIKE = 0.02  # two articles that fit this equally well: a question of a word or two does not say which it means
+FEW_WORDS = 2
 MAX_QUOTES = 2
 MAX_QUOTE = 600  # characters
 MAX_CITED = 300
@@ -46,6 +51,7 @@ ABOUT = (
 )
 SAY_MORE = "Could you put your question into a few words? I will look for the answer in our help articles."
 INTRODUCTION = "I answer with quotes from our help articles, word for word. This is what I found:"
+WHICH = "Do you mean “{}” or “{}”?"
 NOTHING = "I found nothing in our help articles that answers this."
 REPHRASE = " Could you ask it in other words, or say more about it?"
 AUTOMATIC = "I am an automatic assistant, not a person."
@@ -77,7 +83,7 @@ class ExtractiveBackend:
         self, request: ModelRequest, *, deadline: float, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
         """See Backend.stream. Deterministic, and done at once."""
-        text, reason = self._answer(request)
+        text, reason, kind = self._answer(request)
         requests: list[ToolRequest] = []
         if reason and _was_escalated(request):
             text = f"{text} {ASKED}"
@@ -85,32 +91,38 @@ class ExtractiveBackend:
             requests.append(ToolRequest("call_escalate", ESCALATE, json.dumps({"reason": reason})))
         elif reason:
             text += REPHRASE if text == NOTHING else NOBODY
+        if kind and not requests:
+            text = f"{text}\n\n[type]: {kind}"
         if on_text:
             on_text(text)
         return ModelReply(text, requests, "tool_calls" if requests else "stop", "extractive", Usage())
 
-    def _answer(self, request: ModelRequest) -> tuple[str, str]:
-        """The text, and why a person is wanted (empty: none is)."""
+    def _answer(self, request: ModelRequest) -> tuple[str, str, str]:
+        """The text, why a person is wanted (empty: none is), and the kind of answer (empty: small talk has none)."""
         words = [word.lower() for word in _WORD.findall(request.question)]
         if not words:
-            return SAY_MORE, ""
+            return SAY_MORE, "", NEEDS_FACT
         if wishes.is_small_talk(request.question):
             for known, reply in ((wishes.FAREWELLS, FAREWELL), (wishes.THANKS, WELCOME), (wishes.GREETINGS, GREETING)):
                 if not known.isdisjoint(words):
-                    return reply, ""
+                    return reply, "", ""
         if wishes.asks_for_person(request.question):
-            return AUTOMATIC, "The visitor asks for a person."
+            return AUTOMATIC, "The visitor asks for a person.", NEEDS_PERSON
         stems = _stems(request.question)
         fitting = [excerpt for excerpt in request.excerpts if self._fits(excerpt, stems)]
         if not fitting:
             if _ABOUT_ME.search(request.question):
-                return ABOUT, ""
-            return NOTHING, "No help article answers the visitor's question."
+                return ABOUT, "", ANSWERABLE
+            return NOTHING, "No help article answers the visitor's question.", NOT_IN_KNOWLEDGE
         best = max(excerpt.score for excerpt in fitting)
         quotes = [_best_quote(excerpt, stems) for excerpt in fitting if excerpt.score >= best - CLOSE]
         # The order of the numbers decides between equals, so that the same request has the same answer.
         quotes.sort(key=lambda quote: (-quote.merit, quote.excerpt.n))
-        return _render(_without_repeats(quotes)[:MAX_QUOTES]), ""
+        quotes = _without_repeats(quotes)
+        which = _which_is_meant(quotes, stems)
+        if which and not _asked_before(request):
+            return which, "", AMBIGUOUS
+        return _render(quotes[:MAX_QUOTES]), "", ANSWERABLE
 
     def _fits(self, excerpt: Excerpt, stems: frozenset[str]) -> bool:
         if not excerpt.text.strip() or excerpt.score < self._threshold:
@@ -171,6 +183,33 @@ def _without_repeats(quotes: list[_Quote]) -> list[_Quote]:
         if not any(quote.text in other.text or other.text in quote.text for other in kept):
             kept.append(quote)
     return kept
+
+
+def _which_is_meant(quotes: list[_Quote], stems: frozenset[str]) -> str:
+    """A question back, where few words fit two articles alike; empty where one is meant more than the other."""
+    if len(quotes) < 2 or not 0 < len(stems) <= FEW_WORDS:
+        return ""
+    first, second = quotes[:2]
+    titles = [_name(quote.excerpt.title) for quote in (first, second)]
+    if first.excerpt.article_id == second.excerpt.article_id or not all(titles) or titles[0] == titles[1]:
+        return ""
+    close = abs(first.excerpt.score - second.excerpt.score) <= ALIKE and first.merit - second.merit <= ALIKE
+    # Both must know all of the words: else the one that knows more of them is meant.
+    known = all(stems <= _stems(f"{quote.excerpt.title} {quote.excerpt.text}") for quote in (first, second))
+    return WHICH.format(*titles) if close and known else ""
+
+
+def _name(title: str) -> str:
+    """A title as part of a sentence: the only question mark is to be the sentence's own."""
+    name = " ".join(title.replace("?", " ").split()).rstrip(" .!:")
+    return _MARKUP.sub(r"\\\1", name)
+
+
+def _asked_before(request: ModelRequest) -> bool:
+    """Whether what we said last was that question: whoever cannot say which is meant gets both."""
+    begin = WHICH.split("{", 1)[0]
+    said = [message.get("content") for message in request.messages if message["role"] == "assistant"]
+    return bool(said) and isinstance(said[-1], str) and said[-1].startswith(begin)
 
 
 def _render(quotes: list[_Quote]) -> str:

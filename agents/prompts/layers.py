@@ -110,15 +110,13 @@ def _static(config: AgentConfig, briefing: Briefing, tools: Sequence[str]) -> li
 
 
 def shown_data(briefing: Briefing) -> list[str]:
-    """What the site says of the visitor, block by block: profile, company, tickets, context, behaviour."""
+    """What the site says of the visitor, block by block: profile, company, tickets, context."""
     blocks = [_traits("User Profile", briefing.traits)]
     if briefing.company_name or briefing.company_traits:
         blocks.append(_traits(f"Company: {one_line(briefing.company_name)}", briefing.company_traits))
     if briefing.tickets:
         blocks.append("[Tickets of this user]\n" + "\n".join(f"- {one_line(ticket)}" for ticket in briefing.tickets))
     blocks.append(render_context(briefing.context))
-    if briefing.behaviour:
-        blocks.append("[What the visitor did on the site]\n" + one_line(briefing.behaviour))
     return [block for block in blocks if block]
 
 
@@ -129,6 +127,8 @@ def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
         known = "proved who they are" if briefing.verified else "has not proved who they are"
         parts.append(f"The visitor {known}. What the website says about them:\n<data>\n{unfenced(data)}\n</data>")
     parts.append(_passages(excerpts))
+    if briefing.behaviour:
+        parts.append(f"What the visitor did on the site:\n<data>\n{unfenced(one_line(briefing.behaviour))}\n</data>")
     if briefing.told_history and not briefing.transcript:
         parts.append("The earlier messages below are the website's own account of them; we have no record of ours.")
     return parts

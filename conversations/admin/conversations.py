@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any, ClassVar
 
@@ -12,18 +11,19 @@ from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Left
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
-from conversations.admin import transcript
-from conversations.admin.markdown import host_of
-from conversations.models import Conversation, Message, MessageImage, Turn, TurnTrace
+from agents.answer_types import AnswerType
+from conversations.admin import trace, transcript
+from conversations.models import Conversation, Message, MessageImage, Turn
 from conversations.takeover import close, hand_back, take_over
+from halo.markdown import host_of
 from orgs import audit
 from orgs.models import User
-from orgs.permissions import Action, org_ids
+from orgs.permissions import Action, may, org_ids
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
@@ -35,6 +35,16 @@ OUTCOMES = {
     "Routed to a team": "info",
     "With a teammate": "info",
     "Not answered": "danger",
+}
+# As short as a column wants them.
+KINDS = {value: str(label) for value, label in AnswerType.choices if value} | {AnswerType.ANSWERABLE: "Answered"}
+KIND_COLOURS = {
+    KINDS[AnswerType.ANSWERABLE]: "success",
+    KINDS[AnswerType.NEEDS_FACT]: "info",
+    KINDS[AnswerType.AMBIGUOUS]: "info",
+    KINDS[AnswerType.NOT_IN_KNOWLEDGE]: "warning",
+    KINDS[AnswerType.NOT_ALLOWED]: "warning",
+    KINDS[AnswerType.NEEDS_PERSON]: "warning",
 }
 MOST_FOUND, MOST_PEOPLE = 1000, 200
 IMAGE_TYPES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
@@ -62,17 +72,31 @@ class PersonFilter(admin.SimpleListFilter):
         return queryset.filter(session__end_user=wanted) if wanted else queryset.none()
 
 
+class AnswerTypeFilter(admin.SimpleListFilter):
+    """Conversations whose last answer is of a kind."""
+
+    title = "last answer"
+    parameter_name = "answer_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, str(label)) for value, label in AnswerType.choices if value]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(answer_type=self.value()) if self.value() else queryset
+
+
 @admin.register(Conversation)
 class ConversationAdmin(StaffAdmin):
     """What visitors asked and what they were answered. Opening one is written to the audit."""
 
     read = Action.READ_TRANSCRIPTS
     may_add = False
-    list_display = ("said", "person", "agent", "outcome_label", "confidence", "last_message_at")
+    list_display = ("said", "person", "agent", "outcome_label", "answer_kind", "confidence", "last_message_at")
     list_display_links = ("said",)
     list_filter = (
         "status",
         "outcome",
+        AnswerTypeFilter,
         ("agent", ScopedRelatedFilter),
         "has_error",
         "verified",
@@ -123,6 +147,10 @@ class ConversationAdmin(StaffAdmin):
     def outcome_label(self, obj: Conversation) -> str:
         return obj.get_outcome_display() if obj.outcome else ""
 
+    @display(description="Last answer", label=KIND_COLOURS)
+    def answer_kind(self, obj: Conversation) -> str:
+        return KINDS.get(obj.answer_type, "")
+
     @admin.display(description="Confidence")
     def confidence(self, obj: Conversation) -> str:
         return "—" if obj.lowest_confidence is None else f"{obj.lowest_confidence:.0%}"
@@ -135,6 +163,7 @@ class ConversationAdmin(StaffAdmin):
         return [
             path("<uuid:object_id>/images/<int:image_id>/", wrap(self.image_view), name=f"{name}_image"),
             path("<uuid:object_id>/turns/<uuid:turn_id>/", wrap(self.turn_view), name=f"{name}_turn"),
+            path("<uuid:object_id>/turns/<uuid:turn_id>/json/", wrap(self.turn_json), name=f"{name}_turn_json"),
             *super().get_urls(),
         ]
 
@@ -160,24 +189,40 @@ class ConversationAdmin(StaffAdmin):
         return TemplateResponse(request, "admin/halo/transcript.html", context)
 
     def turn_view(self, request: HttpRequest, object_id: uuid.UUID, turn_id: uuid.UUID) -> HttpResponse:
-        """How an answer came about: what the request brought, what the model was shown, how long it took."""
+        """How an answer came about, or failed to: all that is known of a turn on one page."""
         conversation = self._readable(request, str(object_id))
-        turns = Turn.objects.for_org(conversation.org_id).select_related("agent_version", "routing_rule")
-        turn = turns.filter(conversation=conversation, pk=turn_id).first()
-        if turn is None:
-            raise Http404
-        trace = TurnTrace.objects.for_org(conversation.org_id).filter(turn=turn).first()
-        audit.record(org=conversation.org_id, actor=acting(request), action="trace.read", target=turn)
-        parts = [("What the request brought", turn.snapshot), ("Confidence from", turn.confidence_inputs)]
-        if trace is not None:
-            parts += [("Passages found", trace.passages), ("Prompt", trace.prompt), ("Timings", trace.timings)]
+        told = self._told(conversation, turn_id)
+        audit.record(org=conversation.org_id, actor=acting(request), action="trace.read", target=told.turn)
         context = {
             **self._context(request, conversation),
-            "turn": turn,
-            "trace": trace,
-            "parts": [(title, json.dumps(part, indent=2, ensure_ascii=False)) for title, part in parts],
+            "title": "How this answer came about",
+            **trace.page(told),
+            "may_export": may(request.user, Action.EXPORT, conversation.org_id),
         }
         return TemplateResponse(request, "admin/halo/turn.html", context)
+
+    def turn_json(self, request: HttpRequest, object_id: uuid.UUID, turn_id: uuid.UUID) -> HttpResponse:
+        """The same as a file, for those who may export."""
+        conversation = self._readable(request, str(object_id))
+        if not may(request.user, Action.EXPORT, conversation.org_id):
+            raise PermissionDenied
+        told = self._told(conversation, turn_id)
+        audit.record(org=conversation.org_id, actor=acting(request), action="trace.exported", target=told.turn)
+        return JsonResponse(
+            trace.download(told),
+            json_dumps_params={"indent": 2, "ensure_ascii": False},
+            headers={
+                "Content-Disposition": f'attachment; filename="trace-{told.turn.pk}.json"',
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "private, no-store",
+            },
+        )
+
+    def _told(self, conversation: Conversation, turn_id: uuid.UUID) -> trace.Told:
+        told = trace.find(conversation, turn_id)
+        if told is None:
+            raise Http404
+        return told
 
     def image_view(self, request: HttpRequest, object_id: uuid.UUID, image_id: int) -> HttpResponse:
         """The bytes of an image that came with a message."""

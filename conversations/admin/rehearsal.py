@@ -17,12 +17,12 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 
 from agents.differences import changed, label_of
 from agents.models import Agent
-from conversations.admin.markdown import link, render
 from conversations.api.serializers import read_chat_request
 from conversations.models import Turn
 from conversations.rehearsal import ANSWERED, LOST, ROUTED, WAITING, Asked, Rehearsal, begin, find
 from halo.api.strict_json import is_storable
 from halo.errors import HaloError, InvalidRequest, Unavailable
+from halo.markdown import link, render
 from orgs.permissions import Action, may
 from orgs.staff_admin import acting
 from orgs.staff_forms import JSONObjectField

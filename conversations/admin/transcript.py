@@ -7,10 +7,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Count, Q, Sum
 from django.utils.safestring import SafeString
 
-from conversations.admin.markdown import link, render
+from conversations.admin.trace_parts import money
 from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+from halo.markdown import link, render
 
 PAGE = 100
 
@@ -35,6 +37,8 @@ class Transcript:
     entries: list[Entry]
     tickets: list[Ticket]
     earlier: int | None
+    # Of the whole conversation: tokens read and written, their cost, and turns whose cost is not known.
+    spent: dict[str, Any]
 
 
 def read(conversation: Conversation, *, before: int | None = None) -> Transcript:
@@ -75,7 +79,18 @@ def read(conversation: Conversation, *, before: int | None = None) -> Transcript
             )
         )
     tickets = Ticket.objects.for_org(org).filter(conversation=conversation).select_related("team").order_by("number")
-    return Transcript(entries=entries, tickets=list(tickets), earlier=earlier)
+    return Transcript(entries=entries, tickets=list(tickets), earlier=earlier, spent=_spent(conversation))
+
+
+def _spent(conversation: Conversation) -> dict[str, Any]:
+    found = Turn.objects.for_org(conversation.org_id).filter(conversation=conversation)
+    spent = found.aggregate(
+        read=Sum("prompt_tokens", default=0),
+        written=Sum("completion_tokens", default=0),
+        paid=Sum("cost"),
+        unpriced=Count("pk", filter=Q(cost=None) & (Q(prompt_tokens__gt=0) | Q(completion_tokens__gt=0))),
+    )
+    return {**spent, "cost": money(spent["paid"], conversation.org.currency)}
 
 
 def _images(org: uuid.UUID, messages: list[uuid.UUID]) -> dict[uuid.UUID, list[MessageImage]]:

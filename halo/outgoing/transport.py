@@ -80,14 +80,20 @@ class Transport(httpx2.BaseTransport):
             headers = {name: request.headers[name] for name in _SENT_HEADERS if name in request.headers}
             headers["accept-encoding"] = "identity"
         body = request.read()
-        connection = self._take(origin) or self._open(origin, deadline)
+        # A kept connection may be closed by the other side in this very moment. A call that must not be made twice
+        # begins on a fresh one, where nothing but the call itself can fail.
+        repeatable = not as_given or request.method == "GET"
+        kept = self._take(origin) if repeatable else None
+        connection = kept or self._open(origin, deadline)
         try:
-            with _as_httpx2_errors():
-                connection.wire.expect(deadline, request.extensions.get("max_bytes", MAX_BYTES))
-                # A server may refuse a body before it has all arrived, and its answer says why.
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    connection.request(request.method, url.raw_path.decode("ascii"), body, headers)
-                response = connection.getresponse()
+            try:
+                response = _exchange(connection, request, body, headers, deadline)
+            except httpx2.RemoteProtocolError:
+                if kept is None or connection.wire.received:
+                    raise
+                connection.wire.hang_up()
+                connection = self._open(origin, deadline)
+                response = _exchange(connection, request, body, headers, deadline)
             if not as_given and response.getheader("content-encoding", "identity").lower() != "identity":
                 raise TooMuch("the answer is compressed, though that was not asked for")
         except BaseException:
@@ -155,6 +161,18 @@ class Transport(httpx2.BaseTransport):
         return self._tls
 
 
+def _exchange(
+    connection: _Connection, request: httpx2.Request, body: bytes, headers: dict[str, str], deadline: float
+) -> http.client.HTTPResponse:
+    """Sends the request and reads the head of its answer."""
+    with _as_httpx2_errors():
+        connection.wire.expect(deadline, request.extensions.get("max_bytes", MAX_BYTES))
+        # A server may refuse a body before it has all arrived, and its answer says why.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(request.method, request.url.raw_path.decode("ascii"), body, headers)
+        return connection.getresponse()
+
+
 class _Body(httpx2.SyncByteStream):
     """The rest of a response, as it comes in."""
 
@@ -210,11 +228,13 @@ class _Wire:
         self._sock = sock
         self._deadline = 0.0
         self._bytes_left = 0
+        self.received = False
 
     def expect(self, deadline: float, max_bytes: int) -> None:
         """Begin a call."""
         self._deadline = deadline
         self._bytes_left = max_bytes
+        self.received = False  # anything of the answer
 
     def hurry(self, deadline: float) -> None:
         """Bring the deadline forward."""
@@ -224,6 +244,7 @@ class _Wire:
         self._allow()
         size = self._sock.recv_into(buffer)
         self._bytes_left -= size
+        self.received = self.received or size > 0
         if self._bytes_left < 0:
             raise TooMuch("the answer is too long")
         return size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any, ClassVar
 
@@ -30,6 +31,12 @@ class OrganizationForm(ModelKeyFields, StaffForm):
     """Settings, with the model's key as a field that never shows what is stored."""
 
     blame: ClassVar[dict[str, str]] = {"base_url": "model_base_url"}
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].strip().upper()
+        if not re.fullmatch(r"[A-Z]{3}", currency):
+            raise ValidationError("A currency is three letters, such as USD or EUR.")
+        return currency
 
 
 class NewOrganizationForm(StaffForm):
@@ -84,6 +91,15 @@ class OrganizationAdmin(StaffAdmin):
             {
                 "fields": ("guidance", "model_backend", "model_base_url", "model_name", "new_key", "forget_key"),
                 "description": "What agents use that have no setting of their own.",
+            },
+        ),
+        (
+            "What answers cost",
+            {
+                "fields": ("input_price", "output_price", "currency"),
+                "description": "Tokens times these prices are the cost on traces and conversations. Halo looks up no "
+                "prices: copy them from your provider. They count from the next answer on; an agent may have prices "
+                "of its own.",
             },
         ),
         (

@@ -10,7 +10,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.models import Article, RoutingRule, Source
+from agents.models import Article, Guidance, RoutingRule, Source
 from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from orgs import audit
 from orgs.models import AuditEntry, Membership, Team, User
@@ -40,8 +40,9 @@ def furnish(house: House, owner: User) -> Furnished:
     org, name, now = house.org, house.org.name, timezone.now()
     team = Team.objects.create(org=org, name=f"{name} billing")
     rule = RoutingRule.objects.create(org=org, agent=house.agent, name=f"{name} refunds", phrases="refund", team=team)
-    source = Source.objects.create(org=org, name="Help centre")
+    source = Source.objects.create(org=org, name=f"{name} help centre")
     article = Article.objects.create(org=org, source=source, external_id="doc_1", title=f"{name} resets", content="x")
+    guidance = Guidance.objects.create(org=org, title=f"{name} tone", text="Be kind.")
     company = Company.objects.create(org=org, external_id="c-1", name=f"{name} customer")
     person = EndUser.objects.create(org=org, external_id="u-1", name=f"{name} visitor", company=company)
     conversation = add_conversation(house, person)
@@ -53,7 +54,21 @@ def furnish(house: House, owner: User) -> Furnished:
         org=org, session=conversation.session, end_user=person, event_type=f"{name} click", created_at=now
     )
     entry = audit.record(org=org, actor=None, action=f"{name.lower()}.tested")
-    rows = [org, team, rule, article, company, person, conversation, ticket, event, entry, house.agent]
+    rows = [
+        org,
+        team,
+        rule,
+        source,
+        guidance,
+        article,
+        company,
+        person,
+        conversation,
+        ticket,
+        event,
+        entry,
+        house.agent,
+    ]
     rows += [house.agent.current_version, house.key, house.secret, Membership.objects.get(org=org, user=owner)]
     return Furnished(
         house=house,

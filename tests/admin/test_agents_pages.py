@@ -30,6 +30,7 @@ AGENT: dict[str, Any] = {
     "escalation_attempts": "2",
 }
 SETTINGS: dict[str, Any] = {
+    "currency": "USD",
     "name": "Acme",
     "guidance": "",
     "model_backend": "",
@@ -155,6 +156,16 @@ def test_an_owner_changes_settings_and_an_admin_only_the_model_key(
     as_(cast.omar).post(url, {**SETTINGS, "forget_key": "on"})
     org.refresh_from_db()
     assert org.model_api_key == ""
+
+
+def test_an_owner_enters_what_the_model_costs(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:
+    url, prices = acme.url("orgs.organization"), {"input_price": "0.4", "output_price": "1.6", "currency": "eur"}
+    assert as_(cast.omar).post(url, {**SETTINGS, **prices}).status_code == 302
+    org = Organization.objects.get(pk=cast.acme.org.pk)
+    assert (org.input_price, org.output_price, org.currency) == (0.4, 1.6, "EUR")
+    assert audited(org, "organization.changed").after["input_price"] == 0.4
+    for wrong in ({"currency": "€€"}, {"input_price": "-1"}):
+        assert as_(cast.omar).post(url, {**SETTINGS, **prices, **wrong}).status_code == 200
 
 
 def test_switching_verification_on_without_a_secret_warns(

@@ -28,7 +28,9 @@ PAGES = [
     ("agents.agent", EVERYBODY, BUILDERS, BUILDERS),
     ("agents.agentversion", EVERYBODY, set(), set()),
     ("agents.routingrule", EVERYBODY, BUILDERS, BUILDERS),
-    ("agents.article", EVERYBODY, BUILDERS, set()),  # written, read and deleted
+    ("agents.source", EVERYBODY, BUILDERS, BUILDERS),
+    ("agents.guidance", EVERYBODY, BUILDERS, BUILDERS),
+    ("agents.article", EVERYBODY, BUILDERS, set()),  # one that a source brings: read and deleted
     ("chat_sessions.enduser", EVERYBODY, BUILDERS, BUILDERS),
     ("chat_sessions.company", EVERYBODY, BUILDERS, BUILDERS),
     ("chat_sessions.event", EVERYBODY, set(), set()),
@@ -47,6 +49,8 @@ BUTTONS = [
     ("agents.agent", "discard", BUILDERS),
     ("agents.agentversion", "roll_back", BUILDERS),
     ("agents.article", "read_again", BUILDERS),
+    ("agents.source", "add_files", BUILDERS),
+    ("agents.source", "remove", BUILDERS),
     ("conversations.conversation", "take_over", BUILDERS),
     ("conversations.conversation", "close", BUILDERS),
 ]

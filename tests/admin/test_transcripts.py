@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conversations.admin.markdown import render
 from conversations.models import Conversation, Message, MessageImage
+from halo.markdown import render
 from orgs.models import AuditEntry, User
 from tests.admin.furnished import PNG, Furnished, add_conversation, audited
 from tests.cast import Cast

@@ -6,12 +6,14 @@ import uuid
 
 import numpy as np
 import pytest
+from django.db import IntegrityError, connection, transaction
 from pytest_django import DjangoAssertNumQueries
 
+from agents.knowledge import search as searching
 from agents.knowledge.embedding import embed
 from agents.knowledge.importing import Draft, delete_article, import_articles
 from agents.knowledge.search import query_text, query_vector, search
-from agents.models import Article
+from agents.models import Article, Passage, Source
 from orgs.models import Organization
 from tests.cast import Cast
 
@@ -58,6 +60,94 @@ def test_a_question_finds_the_article_that_says_it_in_other_words(acme: Organiza
 )
 def test_an_exact_code_is_found(acme: Organization, query: str, article: str) -> None:
     assert found(acme, query)[0] == article
+
+
+CHATTER = "I have been a customer for many years now, always liked your shop, and wait for my parcel. " * 12
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("ERR-4012", "err 4012"),
+        ("ERR-4012", "error 4012"),
+        ("ERR_4012", "ERR_4012"),
+        ("HTTP 504", "HTTP 504"),
+        ("HTTP 504", "HTTP-504"),
+        ("config.max_retries", "config.max_retries"),
+        ("KX-8841-B", "kx8841b"),
+        ("order 88127345", "88127345"),
+        ("2.14.3", "v2.14.3"),
+        ("DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+        ("O'Neill/7_x", "Neill/7_x"),
+    ],
+)
+def test_an_identifier_is_found_in_a_long_message_about_something_else(
+    acme: Organization, written: str, asked: str
+) -> None:
+    drafts = [Draft(f"parcel_{number}", "Parcels", f"{CHATTER[:300]} Note {'x' * number}.") for number in range(1, 12)]
+    import_articles(org=acme, source_name="Help", drafts=[*drafts, Draft("wanted", "Lid", f"{written}: lid open.")])
+    assert "wanted" not in found(acme, CHATTER, limit=8)
+    assert "wanted" in found(acme, f"{CHATTER} It said {asked} then. {CHATTER}", limit=8)
+
+
+def test_quantities_and_short_numbers_are_no_identifiers(acme: Organization) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT halo_identifiers('In 24h', 'Pay $500 or 7,500 or 300 € in 30-day steps, 5%%, e.g. 12.')")
+        assert cursor.fetchone()[0] == []
+
+
+def test_only_the_sources_asked_for_are_searched(acme: Organization) -> None:
+    import_articles(org=acme, source_name="Other", drafts=[Draft("other", "Parcels", "ERR-4031 parcel, three days.")])
+    ids = dict(Source.objects.for_org(acme).values_list("name", "pk"))
+
+    def within(*sources: uuid.UUID) -> set[str]:
+        hits = search(org_id=acme.pk, query="ERR-4031 of my parcel", limit=50, sources=sources)
+        return {hit.external_id for hit in hits}
+
+    assert within(ids["Other"]) == {"other"}
+    assert within(ids["Help"]) == {draft.external_id for draft in DRAFTS}
+    assert within(*ids.values()) == within(ids["Other"]) | within(ids["Help"])
+    assert within() == set()
+
+
+def test_a_source_of_another_organisation_brings_nothing(cast: Cast, acme: Organization) -> None:
+    foreign = Source.objects.for_org(cast.globex.org).get()
+    assert search(org_id=acme.pk, query="password", sources=[foreign.pk, uuid.uuid4()]) == []
+    assert len(search(org_id=cast.globex.org.pk, query="password", sources={foreign.pk})) == 1
+
+
+def test_a_passage_is_of_its_articles_source_whatever_is_written(cast: Cast, acme: Organization) -> None:
+    other = Source.objects.create(org=acme, name="Other")
+    passage = Passage.objects.for_org(acme).get(article__external_id="parcel")
+    Passage.objects.filter(pk=passage.pk).update(source=other)
+    passage.refresh_from_db()
+    assert passage.source.name == "Help"
+    Article.objects.filter(pk=passage.article_id).update(source=other)
+    assert search(org_id=acme.pk, query="parcel", sources=[other.pk])[0].external_id == "parcel"
+
+
+def test_a_passage_of_another_organisations_article_is_refused(cast: Cast, acme: Organization) -> None:
+    passage = Passage.objects.for_org(acme).get(article__external_id="parcel")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Passage.objects.filter(pk=passage.pk).update(org=cast.globex.org)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Knowledge of more than five passages counts as large, and few of them are looked at."""
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 5)
+    monkeypatch.setattr(searching, "ROUGHLY_NEAREST", 6)
+
+
+@pytest.mark.usefixtures("large")
+def test_large_knowledge_is_searched_by_the_same_rules(cast: Cast, acme: Organization) -> None:
+    assert found(acme, "How do I reset my password?")[0] == "password"
+    assert found(acme, "What does ERR-4031 mean?")[0] == "code"
+    assert found(acme, f"{CHATTER} It said close_account_7742. {CHATTER}")[0] in ("tool", "parcel")
+    assert len(found(acme, "parcel", limit=100)) < len(DRAFTS)
+    assert "stranger" not in found(acme, "How do I reset my password? ERR-4031", limit=100)
+    delete_article(org=acme, article_id=Article.objects.get(org=acme, external_id="password").pk)
+    assert "password" not in found(acme, "How do I reset my password?", limit=100)
 
 
 def test_a_hit_says_where_it_is_from_and_how_similar_it_is(acme: Organization) -> None:
@@ -129,7 +219,7 @@ def test_only_the_last_exchange_is_searched_and_only_the_beginning_of_it() -> No
 
 
 def test_a_search_is_two_statements(acme: Organization, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    # Is there any knowledge (else no model is loaded); the search itself.
+    # How much knowledge is there (for none no model is loaded); the search itself.
     with django_assert_num_queries(2):
         search(org_id=acme.pk, query="How do I reset my password?")
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.answer_types import split_declared
 from agents.llm.base import Excerpt, ModelReply, ModelRequest, ToolSpec
 from agents.llm.extractive import ABOUT, ExtractiveBackend
 
@@ -64,7 +65,7 @@ def test_it_says_that_it_quotes() -> None:
 
 def test_the_answer_ends_with_one_verbatim_citation_for_each_source() -> None:
     reply = answer("Where can I download invoices?", excerpt(3, INVOICES, 0.6, "Billing"), excerpt(1, PASSWORD, 0.58))
-    *_, block = reply.text.split("\n\n")
+    *_, block = split_declared(reply.text)[0].split("\n\n")
     cited = citations(block)
     assert list(cited) == [3, 1]
     assert cited[3] == "You can download old invoices under Billing."
@@ -175,7 +176,7 @@ def test_a_greeting_with_a_question_is_a_question() -> None:
 
 
 def test_it_tells_what_it_is() -> None:
-    assert answer("Are you a robot?").text == ABOUT
+    assert split_declared(answer("Are you a robot?").text) == (ABOUT, "answerable")
 
 
 def test_the_text_is_passed_on() -> None:
@@ -202,3 +203,60 @@ def test_every_citation_is_a_line_of_its_passage(question: str, texts: list[str]
     assert first.text.strip()
     for n, quote in citations(first.text).items():
         assert quote in texts[n - 1]
+
+
+# --- Kinds of answers ------------------------------------------------------------------------------------------------
+
+
+def kind(reply: ModelReply) -> str:
+    return str(split_declared(reply.text)[1])
+
+
+@pytest.mark.parametrize(
+    ("question", "score", "declared"),
+    [
+        ("How do I reset my password?", 0.7, "answerable"),
+        ("How do I bake bread?", 0.1, "not_in_knowledge"),
+        ("I want to talk to a human", 0.1, "needs_person"),
+        ("???", 0.1, "needs_fact"),
+        ("Thanks!", 0.1, ""),
+    ],
+)
+def test_it_declares_what_kind_of_answer_it_gives(question: str, score: float, declared: str) -> None:
+    assert kind(answer(question, excerpt(score=score), tools=[])) == declared
+
+
+def test_a_call_for_a_person_declares_nothing_until_it_was_heard() -> None:
+    assert kind(answer("How do I bake bread?")) == ""
+    assert kind(answer("How do I bake bread?", after=escalated("done"))) == "not_in_knowledge"
+
+
+PLAN = excerpt(1, "You can cancel your plan under Billing.", 0.6, "How do I cancel my plan?")
+ORDER = excerpt(2, "You can cancel an order until it is sent.", 0.59, "Cancel an order")
+
+
+def test_a_word_that_fits_two_articles_alike_is_asked_about() -> None:
+    reply = answer("Cancel", PLAN, ORDER)
+    assert split_declared(reply.text) == ("Do you mean “How do I cancel my plan” or “Cancel an order”?", "ambiguous")
+    assert reply.tool_requests == []
+
+
+@pytest.mark.parametrize(
+    ("question", "excerpts"),
+    [
+        ("How do I cancel an order that was not sent?", [PLAN, ORDER]),
+        ("Cancel order", [PLAN, ORDER]),
+        ("Cancel", [PLAN, excerpt(2, ORDER.text, 0.5, ORDER.title)]),
+        ("Cancel", [PLAN, Excerpt(2, ORDER.title, ORDER.text, "", 0.6, PLAN.article_id)]),
+        ("Cancel", [PLAN, excerpt(2, ORDER.text, 0.6, PLAN.title)]),
+        ("Cancel", [PLAN]),
+    ],
+)
+def test_what_says_which_article_it_means_is_answered(question: str, excerpts: list[Excerpt]) -> None:
+    assert kind(answer(question, *excerpts)) == "answerable"
+
+
+def test_it_asks_which_is_meant_once() -> None:
+    said = split_declared(answer("Cancel", PLAN, ORDER).text)[0]
+    after = [{"role": "assistant", "content": said}, {"role": "user", "content": "cancel"}]
+    assert kind(answer("cancel", PLAN, ORDER, after=after)) == "answerable"

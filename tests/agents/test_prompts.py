@@ -140,7 +140,7 @@ def test_the_dynamic_layers_come_in_order() -> None:
     )
 
     parts = ["[User Profile]\nSigned up at: 2026-01-01", "[Company: Wayne Corp]\nPlan: gold", "#1 (Open): lost",
-             "[Cart]\n1", "clicked", '<passage n="1">\nReturns\nhttps://x.example/r\n\n30 days.\n</passage>']  # fmt: skip
+             "[Cart]\n1", '<passage n="1">\nReturns\nhttps://x.example/r\n\n30 days.\n</passage>', "clicked"]  # fmt: skip
     positions = [text.index(part) for part in parts]
     assert positions == sorted(positions)
 

@@ -85,8 +85,9 @@ def test_answering_a_turn(acme: Organization, cast: Cast, quiet: None, model: Fa
         answering.answer(accepted.turn_id)
 
     # 1 claim · 2 turn, conversation, session, version, agent · 3 end user · 4 transcript · 5 tickets · 6 passages
-    # 7 conversation's summary · 8 turn · 9 reply · 10 trace · 11 the next turn to ring for
-    assert len(without_transactions(queries)) <= 11
+    # 7 secrets to keep out of the trace · 8 conversation's summary · 9 turn · 10 reply · 11 trace
+    # 12 the next turn to ring for
+    assert len(without_transactions(queries)) <= 12
     assert Turn.objects.get(pk=accepted.turn_id).status == "done"
 
 

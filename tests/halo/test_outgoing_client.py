@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -149,3 +151,35 @@ def test_a_header_cannot_be_broken_open(site: Site, get: Callable[..., Answer]) 
     site.pages["/a"] = (200, {}, b"")
     assert failure(lambda: get("/a", headers={"X-Token": "a\r\nX-Evil: 1"})) == "refused"
     assert not site.asked
+
+
+class Forgetful:
+    """Answers the first request of a connection, keeps it open, and hangs up when the second one has come."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.base = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._answer, args=(self.socket.accept()[0],), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            self.requests.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            self.requests.append(connection.recv(65536))
+
+
+def test_a_kept_connection_that_closes_under_a_call_costs_nothing_and_repeats_no_post(settings: Any) -> None:
+    settings.HALO_OUTGOING_HOSTS = ["127.0.0.1"]
+    server = Forgetful()
+    for _ in range(3):
+        assert fetch(server.base, deadline=time.monotonic() + 5, max_bytes=100).body == b"ok"
+    posted = fetch(server.base, deadline=time.monotonic() + 5, max_bytes=100, method="POST", body=b"once")
+    server.socket.close()
+    assert posted.body == b"ok"
+    assert sum(b"once" in request for request in server.requests) == 1

@@ -1,4 +1,4 @@
-"""An agent's Markdown as HTML for staff: an allow-list of tags, no images, and every link says where it leads."""
+"""Hostile Markdown as HTML for staff: an allow-list of tags, no images, and every link says where it leads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PARSER = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["tab
 
 
 def render(text: str) -> SafeString:
-    """SECURITY: `text` is a model's, and so hostile; nothing but the tags above and the links' addresses survives."""
+    """SECURITY: `text` is a model's or a document's; nothing but the tags above and the links' addresses survives."""
     tokens = _PARSER.parse(text)
     for token in tokens:
         if token.children:

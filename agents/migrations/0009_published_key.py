@@ -7,7 +7,7 @@ import orgs.secrets
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0006_texts"),
+        ("agents", "0008_sources"),
     ]
 
     operations = [

@@ -1,0 +1,54 @@
+"""Staff pages of guidance: what agents are always shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from agents.guidance import room_for
+from agents.knowledge.models import Guidance
+from orgs.permissions import Action
+from orgs.staff_admin import StaffAdmin
+from orgs.staff_forms import StaffForm
+
+
+class GuidanceForm(StaffForm):
+    """Guidance that fits beside what is in use already."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if cleaned.get("is_active") and self.org is not None:
+            room = room_for(self.org, besides=self.instance.pk)
+            if len(cleaned.get("text") or "") > room:
+                self.add_error(
+                    "text", f"All guidance in use together is too long: {max(room, 0):,} characters are left."
+                )
+        return cleaned
+
+
+@admin.register(Guidance)
+class GuidanceAdmin(StaffAdmin):
+    """Always in the prompt, unlike articles, of which the fitting passages are."""
+
+    read = Action.SEE_BUILD
+    edit = Action.BUILD
+    may_delete = True
+    form = GuidanceForm
+    list_display = ("title", "position", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("title", "text")
+    ordering = ("position", "pk")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("title", "text", "is_active", "position"),
+                "description": "Guidance is always shown to all agents of the organisation, above their own "
+                "instructions and below what owners say in its settings. Knowledge is different: articles are looked "
+                "up when they fit the question.",
+            },
+        ),
+    )
+    empty_title = "No guidance yet"
+    empty_text = "Add what agents should keep in mind in every answer: tone, promises never to make, when to hand over."
