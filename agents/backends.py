@@ -18,8 +18,8 @@ def backend_for(*, config: AgentConfig, agent: Agent, org: Organization) -> Back
         return get_backend(alias)
     model = config.model or org.model_name or settings.HALO_MODEL
     if config.base_url:
-        # SECURITY: a key belongs to the address it was entered for; a version of before may name another one.
-        key = agent.api_key if agent.base_url == config.base_url else ""
+        # SECURITY: a key belongs to the address it was entered for; draft and older versions may name other ones.
+        key = agent.key_for(config.base_url)
         return get_backend(
             alias, base_url=config.base_url, api_key=key, model=model, pinned_public=not config.url_trusted
         )
@@ -32,7 +32,7 @@ def backend_for(*, config: AgentConfig, agent: Agent, org: Organization) -> Back
             pinned_public=not org.model_url_trusted,
         )
     # A key without an address is meant for the installation's endpoint; one with an address never goes there.
-    own_key = ("" if agent.base_url else agent.api_key) or org.model_api_key
+    own_key = agent.key_for("") or org.model_api_key
     return get_backend(alias, api_key=own_key, model=model)
 
 

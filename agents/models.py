@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -91,6 +92,9 @@ class Agent(TenantModel):
     )
     url_trusted = models.BooleanField(default=False, editable=False)
     api_key = EncryptedTextField("model key", blank=True, default="")
+    # Address and key of the published version, while the draft names another address.
+    published_url = models.CharField(max_length=500, blank=True, default="", editable=False)
+    published_key = EncryptedTextField(blank=True, default="", editable=False)
     model = models.CharField(max_length=200, blank=True)
     temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(2.0)])
     max_tokens = models.PositiveIntegerField(
@@ -235,6 +239,28 @@ class Agent(TenantModel):
         values = {name: getattr(self, name) for name in names}
         team = str(self.escalation_team_id) if self.escalation_team_id else ""
         return AgentConfig.from_json({**values, "escalation_team": team})
+
+    def take(self, config: AgentConfig) -> None:
+        """Makes `config` the draft, unsaved; the model's address is left alone, as a key may hang on it."""
+        values = config.to_json()
+        self.escalation_team_id = uuid.UUID(team) if (team := values.pop("escalation_team")) else None
+        for name in values.keys() - {"base_url", "url_trusted"}:
+            setattr(self, name, values[name])
+
+    def published(self) -> AgentConfig | None:
+        """What visitors are answered with; None before the first version."""
+        return AgentConfig.from_json(self.current_version.config) if self.current_version else None
+
+    def has_changes(self) -> bool:
+        """Whether the draft differs from what is published."""
+        return self.draft() != self.published()
+
+    def key_for(self, base_url: str) -> str:
+        """The stored key that was entered for this address; empty where there is none."""
+        # SECURITY: a key is only ever sent to the address it was entered for.
+        if self.base_url == base_url:
+            return self.api_key
+        return self.published_key if self.published_url == base_url else ""
 
 
 class AgentVersion(TenantModel):

@@ -1,16 +1,13 @@
-"""What is done to agents: every change of what they are is a published version, and none is ever deleted."""
+"""What is done to agents beside what they say: made, made the active one, paused and retired, never deleted."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import Max
 
-from agents import thresholds
-from agents.config import AgentConfig
-from agents.models import Agent, AgentVersion
+from agents.models import Agent
+from agents.publishing import amend, change_agent, discard_draft, publish, roll_back, save_draft, set_model_endpoint
 from orgs import audit
 from orgs.models import Organization, User
 from orgs.services import (
@@ -22,10 +19,22 @@ from orgs.services import (
     next_endpoint,
 )
 
-_ENDPOINT = ("base_url", "api_key", "url_trusted")
-# What `change_agent` writes: not what other functions of this module, or nobody, may change.
-_OURS = {"id", "org", "status", "is_default", "current_version", "created_at", *_ENDPOINT}
-_CHANGEABLE = {field.name for field in Agent._meta.concrete_fields} - _OURS
+# Commands and tests reach everything that is done to an agent from here.
+__all__ = [
+    "ReadyOrg",
+    "add_agent",
+    "amend",
+    "change_agent",
+    "create_agent",
+    "create_ready_org",
+    "discard_draft",
+    "make_default",
+    "publish",
+    "roll_back",
+    "save_draft",
+    "set_model_endpoint",
+    "set_status",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,67 +93,6 @@ def add_agent(*, agent: Agent, by: User | None, base_url: str = "", api_key: str
     )
     publish(agent=agent, by=by, note=note)
     return agent
-
-
-@transaction.atomic
-def change_agent(*, agent: Agent, names: Iterable[str], by: User | None, note: str = "") -> AgentVersion:
-    """Writes those of the named columns that make up a version, and publishes what `agent` is now.
-
-    Status, being the active agent, and the model's address and key have functions of their own.
-    """
-    lock_org(agent.org_id)
-    names = [name for name in names if name in _CHANGEABLE]
-    if names:
-        agent.save(update_fields=names)
-    return publish(agent=agent, by=by, note=note)
-
-
-@transaction.atomic
-def publish(*, agent: Agent, by: User | None, note: str = "") -> AgentVersion:
-    """The version that holds what `agent` is now: a new one where that differs from the current one."""
-    lock_org(agent.org_id)
-    config = agent.draft().to_json()
-    current = agent.current_version
-    if current is not None and AgentConfig.from_json(current.config) == agent.draft():
-        return current
-    newest = AgentVersion.objects.for_org(agent.org_id).filter(agent=agent).aggregate(newest=Max("number"))["newest"]
-    version = AgentVersion(
-        org_id=agent.org_id, agent=agent, number=(newest or 0) + 1, config=config, note=note, created_by=by
-    )
-    version.save(force_insert=True)
-    agent.current_version = version
-    agent.save(update_fields=["current_version"])
-    if config["error_budget"] and config["error_budget"] != (current.config if current else {}).get("error_budget"):
-        thresholds.ask_for(agent)
-    was, now_is = audit.changes(current.config if current else {}, config)
-    audit.record(
-        org=agent.org_id,
-        actor=by,
-        action="agent.published",
-        target=agent,
-        before={"version": current.number, **was} if current else None,
-        after={"version": version.number, **now_is},
-    )
-    return version
-
-
-@transaction.atomic
-def set_model_endpoint(
-    *, agent: Agent, base_url: str, api_key: str | None = None, by: User | None, note: str = ""
-) -> AgentVersion:
-    """Where this agent's own model answers. `api_key` None keeps the stored key, empty removes it."""
-    lock_org(agent.org_id)
-    stored = Agent.objects.for_org(agent.org_id).get(pk=agent.pk)
-    agent.base_url, agent.api_key, agent.url_trusted = next_endpoint(
-        was=(stored.base_url, stored.api_key, stored.url_trusted), base_url=base_url, api_key=api_key, by=by
-    )
-    agent.save(update_fields=list(_ENDPOINT))
-    was, now_is = audit.changes(audit.state(stored, _ENDPOINT), audit.state(agent, _ENDPOINT))
-    new_key = bool(api_key) and api_key != stored.api_key
-    if now_is or new_key:
-        after = now_is | ({"api_key": "replaced"} if new_key else {})
-        audit.record(org=agent.org_id, actor=by, action="agent.model_endpoint", target=agent, before=was, after=after)
-    return publish(agent=agent, by=by, note=note)
 
 
 @transaction.atomic

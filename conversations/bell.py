@@ -16,6 +16,7 @@ from halo.db import release_connection
 log = structlog.get_logger(__name__)
 ANSWER_TURN = "conversations.tasks.answer_turn"
 SEND_OUTBOX = "conversations.tasks.send_outbox"
+REHEARSE = "conversations.tasks.rehearse"
 # As many as Celery keeps connections for ringing: who waits for one of those would not see that Redis has gone.
 _gate = threading.BoundedSemaphore(10)
 
@@ -28,6 +29,11 @@ def ring(turn_id: uuid.UUID) -> bool:
 def ring_outbox() -> bool:
     """Tells the workers that something is to be sent; beat looks for it anyway."""
     return _send(SEND_OUTBOX)
+
+
+def ring_rehearsal(person_id: uuid.UUID, key: str) -> bool:
+    """Tells the workers that a draft is to be tried out; False where Redis is away."""
+    return _send(REHEARSE, str(person_id), key)
 
 
 def _send(name: str, *args: str) -> bool:

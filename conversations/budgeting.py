@@ -10,7 +10,7 @@ import structlog
 from django.db import DatabaseError
 from django.utils import timezone
 
-from agents import budget, confidence, thresholds
+from agents import budget, confidence, publishing
 from agents.budget import Verdict, threshold_for
 from agents.models import Agent
 from conversations.labelled import Labelled, for_budget, read_labelled
@@ -56,7 +56,7 @@ def set_thresholds(
             answers = read_labelled(org=agent.org_id, agent_id=agent.pk, since=since)
             verdict = verdict_on(answers, wanted)
             note = note_of(verdict)
-            if thresholds.put_in_force(agent=agent, budget=wanted, threshold=verdict.threshold, note=note, by=by):
+            if publishing.put_in_force(agent=agent, budget=wanted, threshold=verdict.threshold, note=note, by=by):
                 moved.append(Moved(agent, verdict))
         except DatabaseError:
             # One organisation's trouble must not keep the others from theirs.

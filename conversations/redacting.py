@@ -70,7 +70,7 @@ class Redactor:
 
 def redactor_for(*, org: Organization, agent: Agent) -> Redactor:
     """A redactor that knows the secrets of `org` and `agent`, and the installation's. One query."""
-    return Redactor([*_installation(), org.model_api_key, agent.api_key, *_stored(org.pk)])
+    return Redactor([*_installation(), org.model_api_key, agent.api_key, agent.published_key, *_stored(org.pk)])
 
 
 def _installation() -> list[str]:

@@ -6,13 +6,19 @@ import uuid
 
 from celery import shared_task
 
-from conversations import answering, budgeting, housekeeping, outbox
+from conversations import answering, budgeting, housekeeping, outbox, rehearsal
 
 
 @shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
 def answer_turn(turn_id: str) -> None:
     """Answers one turn, if it is still to be had."""
     answering.answer(uuid.UUID(turn_id))
+
+
+@shared_task(name="conversations.tasks.rehearse", ignore_result=True)
+def rehearse(person_id: str, key: str) -> None:
+    """Answers one try-out of a draft, if somebody still waits for it."""
+    rehearsal.rehearse(uuid.UUID(person_id), key)
 
 
 @shared_task(name="conversations.tasks.send_outbox", ignore_result=True)

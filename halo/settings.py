@@ -166,7 +166,10 @@ if CELERY_BROKER_URL.startswith("redis+socket://"):
     CELERY_BROKER_URL = CELERY_BROKER_URL.replace("?db=", "?virtual_host=")
 CELERY_IMPORTS = ["halo.hooks"]
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"conversations.tasks.answer_turn": {"queue": "llm"}}
+CELERY_TASK_ROUTES = {
+    "conversations.tasks.answer_turn": {"queue": "llm"},
+    "conversations.tasks.rehearse": {"queue": "llm"},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from conversations.admin import rehearsal
 from halo import health
 
 urlpatterns = [
@@ -15,5 +16,11 @@ urlpatterns = [
     path("api/sdk/", include("conversations.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("admin/agents/agent/<uuid:agent_id>/try/", admin.site.admin_view(rehearsal.try_agent), name="try-agent"),
+    path(
+        "admin/agents/agent/<uuid:agent_id>/try/<str:key>/state/",
+        admin.site.admin_view(rehearsal.state),
+        name="try-agent-state",
+    ),
     path("admin/", admin.site.urls),
 ]

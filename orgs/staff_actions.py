@@ -12,6 +12,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 from unfold.enums import ActionVariant
 
 from halo.errors import HaloError
@@ -27,14 +28,17 @@ def button(
     explains: str,
     icon: str = "",
     danger: bool = False,
+    primary: bool = False,
     form: type[forms.Form] | None = None,
     when: Callable[[Any], bool] | None = None,
     also: Offered | None = None,
+    shows: Callable[[Any, HttpRequest, Any], SafeString] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., HttpResponse]]:
     """Makes `method(self, request, obj, data) -> str | HttpResponse` a page that asks, and acts when it is posted.
 
     `explains` may hold `{obj}`. It is offered to whoever may do `needs` in the row's organisation, `when` the row is
-    in the right state, and where `also(self, request, obj)` holds. A returned sentence is shown on the row's page.
+    in the right state, and where `also(self, request, obj)` holds. `shows(self, request, obj)` is what the asking page
+    shows above its fields. A returned sentence is shown on the row's page.
     """
 
     def offered(self: Any, request: HttpRequest, obj: Any) -> bool:
@@ -76,6 +80,7 @@ def button(
                 "form": asked,
                 "explains": explains.format(obj=obj),
                 "danger": danger,
+                "shown": shows(self, request, obj) if shows else "",
                 "back": back,
             }
             return TemplateResponse(request, "admin/halo/confirm.html", context)
@@ -83,7 +88,34 @@ def button(
         view.short_description = title  # type: ignore[attr-defined]
         view.icon = icon  # type: ignore[attr-defined]
         view.attrs = {}  # type: ignore[attr-defined]
-        view.variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT  # type: ignore[attr-defined]
+        view.variant = (  # type: ignore[attr-defined]
+            ActionVariant.DANGER if danger else ActionVariant.PRIMARY if primary else ActionVariant.DEFAULT
+        )
+        view.original_function_name = method.__name__  # type: ignore[attr-defined]
+        view.offered = offered  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+def link(*, title: str, needs: Action, icon: str = "") -> Callable[[Callable[..., str]], Callable[..., HttpResponse]]:
+    """Makes `method(self, request, obj) -> str` a button that leads to that address, for whoever may do `needs`."""
+
+    def offered(self: Any, request: HttpRequest, obj: Any) -> bool:
+        return may(request.user, needs, self.org_of(obj))
+
+    def decorate(method: Callable[..., str]) -> Callable[..., HttpResponse]:
+        @functools.wraps(method)
+        def view(self: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            obj = self.get_object(request, unquote(object_id))
+            if not offered(self, request, obj):
+                raise PermissionDenied
+            return HttpResponseRedirect(method(self, request, obj))
+
+        view.short_description = title  # type: ignore[attr-defined]
+        view.icon = icon  # type: ignore[attr-defined]
+        view.attrs = {}  # type: ignore[attr-defined]
+        view.variant = ActionVariant.DEFAULT  # type: ignore[attr-defined]
         view.original_function_name = method.__name__  # type: ignore[attr-defined]
         view.offered = offered  # type: ignore[attr-defined]
         return view

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agents import services, thresholds
+from agents import publishing, services, thresholds
 from agents.models import Agent, AgentVersion
 from conversations import budgeting
 from conversations.models import AnswerLabel, Conversation, Turn
@@ -217,9 +217,9 @@ def test_a_budget_that_was_only_drafted_or_changed_meanwhile_changes_nothing(cas
     Agent.objects.filter(pk=cast.acme.agent.pk).update(error_budget=0.05)
     assert budgeting.set_thresholds() == []
     agent = with_budget(cast.acme, 0.1)
-    assert thresholds.put_in_force(agent=agent, budget=0.05, threshold=0.9, note="", by=None) is None
-    assert thresholds.put_in_force(agent=agent, budget=0.1, threshold=0.9, note="", by=None) is not None
-    assert thresholds.put_in_force(agent=agent, budget=0.1, threshold=0.91, note="", by=None) is None
+    assert publishing.put_in_force(agent=agent, budget=0.05, threshold=0.9, note="", by=None) is None
+    assert publishing.put_in_force(agent=agent, budget=0.1, threshold=0.9, note="", by=None) is not None
+    assert publishing.put_in_force(agent=agent, budget=0.1, threshold=0.91, note="", by=None) is None
 
 
 def test_publishing_a_budget_asks_for_its_threshold(

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from agents.publishing import change_agent, save_draft
 from orgs.models import User
 from tests.admin.furnished import Furnished
 from tests.cast import Cast
@@ -44,6 +45,9 @@ BUTTONS = [
     ("orgs.identitysecret", "revoke", MANAGERS),
     ("agents.agent", "pause", BUILDERS),
     ("agents.agent", "retire", BUILDERS),
+    ("agents.agent", "publish_draft", BUILDERS),
+    ("agents.agent", "discard", BUILDERS),
+    ("agents.agentversion", "roll_back", BUILDERS),
     ("agents.article", "read_again", BUILDERS),
     ("agents.source", "add_files", BUILDERS),
     ("agents.source", "remove", BUILDERS),
@@ -77,6 +81,11 @@ def test_each_role_presses_the_buttons_that_the_table_gives_it(
     person: str, cast: Cast, acme: Furnished, as_: Callable[[User], Client]
 ) -> None:
     browser = as_(getattr(cast, person))
+    agent = acme.house.agent
+    agent.greeting = "Hi"
+    change_agent(agent=agent, names=["greeting"], by=None)  # the furnished version is an earlier one now
+    agent.greeting = "Hello"
+    save_draft(agent=agent, names=["greeting"], by=None)
     for label, button, pressing in BUTTONS:
         url = acme.url(label, button)
         asked = browser.get(url)

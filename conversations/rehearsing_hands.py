@@ -1,0 +1,107 @@
+"""The hands of a rehearsal: they search and read, and otherwise only write down what would have happened."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import escalation
+from agents.brain import CallResult, Round, Thought
+from agents.llm.base import ToolRequest
+from agents.models import CustomTool
+from agents.tools import builtin, calls, sending
+from agents.tools.calls import Call
+from agents.tools.custom import fill
+from agents.tools.offered import Toolbox
+from agents.tools.reading import BadCall, as_text
+from conversations.thinking import Case, Effect, Progress, excerpts_for
+from halo.api.strict_json import storable
+from halo.db import release_connection
+
+
+@dataclass(slots=True)
+class RehearsingHands:
+    """Performs the calls of a try-out in memory: no row, no ticket, no effect. `calls` is what was asked for."""
+
+    case: Case
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def replay(self, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
+        """See thinking.Hands; nothing was committed."""
+
+    def perform(self, thought: Thought, progress: Progress, *, tools: Toolbox, deadline: float) -> None:
+        """See thinking.Hands."""
+        results = [
+            self._call(asked, place, progress, tools, deadline) for place, asked in enumerate(thought.tool_requests)
+        ]
+        progress.rounds.append(Round(said=thought.text, calls=tuple(results)))
+
+    def _call(self, asked: ToolRequest, place: int, progress: Progress, tools: Toolbox, deadline: float) -> CallResult:
+        step, failed = progress.calls, False
+        progress.calls += 1
+        try:
+            calls.check_numbers(step=step, place=place)
+            call = calls.read_call(name=asked.name, arguments=asked.arguments, toolbox=tools, page=self.case.page)
+            calls.check_surplus(call, progress.tally)
+            result = self._result(call, step, progress, deadline)
+        except BadCall as error:
+            failed, result = True, {"error": error.message}
+            progress.errors += 1
+        text = as_text(result)
+        self.calls.append(
+            {"name": storable(asked.name), "arguments": storable(asked.arguments), "result": text, "failed": failed}
+        )
+        return CallResult(id=asked.id, name=asked.name, arguments=asked.arguments, result=text)
+
+    def _result(self, call: Call, step: int, progress: Progress, deadline: float) -> dict[str, Any]:
+        case = self.case
+        if call.name == builtin.SEARCH.name:
+            found = excerpts_for(
+                case.org.pk,
+                call.arguments["query"],
+                sources=case.config.sources,
+                first_number=(step + 1) * 10 + 1,
+            )
+            progress.excerpts += found
+            names = ("n", "title", "text", "url", "score", "article_id", "lead")
+            return {"passages": [{name: getattr(excerpt, name) for name in names} for excerpt in found]}
+        if call.name == builtin.ESCALATE.name:
+            progress.escalation = progress.escalation or call.arguments["reason"]
+            return calls.promised(call) | escalation.told_to_model(
+                case.config,
+                case.facts,
+                question=case.briefing.message.text,
+                attempts=case.earlier_answers + 1,
+                away=case.away,
+            )
+        progress.tally.count(call)
+        if call.custom is None:
+            progress.effects.append(Effect(call.name, step, call.arguments))
+            return calls.promised(call)
+        if call.custom.is_reading and not call.custom.needs_confirmation:
+            return self._read(call, step, deadline)
+        if call.custom.needs_confirmation:
+            progress.asked.append(call)
+        else:
+            progress.effects.append(Effect("custom", step, {"name": call.name, "arguments": call.arguments}))
+        return calls.dry_result(call)
+
+    def _read(self, call: Call, step: int, deadline: float) -> dict[str, Any]:
+        """What only reads is really asked, so that the answer can be judged."""
+        assert call.custom is not None
+        tool = CustomTool.objects.for_org(self.case.org).filter(pk=call.custom.id, is_active=True).first()
+        if tool is None:
+            raise BadCall("This tool is not available any more.")
+        http_call = fill(
+            method=tool.method, template=tool.url_template, arguments=call.arguments, subject=self.case.subject
+        )
+        release_connection()
+        outcome = sending.send(
+            http_call,
+            headers=sending.read_headers(tool.headers),
+            effect_key=f"halo-rehearsal-{step}",
+            repeatable=True,
+            deadline=min(deadline, time.monotonic() + tool.timeout_seconds),
+        )
+        return outcome.result
