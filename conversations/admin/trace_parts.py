@@ -29,9 +29,9 @@ _PHASES = {"search": "Search", "model": "Model", "tools": "Tools"}
 INPUTS = {
     "answerability": "The search found what the question asks",
     "hedged": "The answer says that it does not know",
-    "word_support": "Words of the answer that the passages contain",
     "pair_support": "Neighbouring words that stand so in the passages",
-    "invention": "Words that come from nowhere",
+    "weak_sentences": "Sentences that the passages hardly support",
+    "invented_words": "Words that come from nowhere",
     "unknown_facts": "Numbers and names that no passage contains",
     "citations": "Quotes that were checked and held",
     "unsupported_citations": "Citations that did not hold",

@@ -115,5 +115,5 @@ def test_an_agent_takes_the_own_tools_and_no_others(cast: Cast, client: Client, 
     client.post(where, {**values, "tools": [str(tool.pk)]})
 
     agent = Agent.objects.get(pk=cast.acme.agent.pk)
-    assert agent.tools == [str(tool.pk)] and agent.current_version.config["tools"] == [str(tool.pk)]
+    assert agent.tools == [str(tool.pk)]
     assert agent.name in client.get(page_of(tool)).content.decode()

@@ -15,7 +15,11 @@ from tests.admin.furnished import Furnished, audited
 from tests.admin.test_agents_pages import AGENT
 from tests.cast import Cast
 
-CONDITION = '[{"source": "user", "key": "plan", "op": "is", "value": "enterprise"}]'
+
+def conditions(field: str, **row: str) -> dict[str, str]:
+    """What a browser posts for one row of conditions."""
+    filled = {"source": "user", "key": "plan", "op": "is", "value": "enterprise"} | row
+    return {f"{field}-rows": "1", **{f"{field}-0-{part}": text for part, text in filled.items()}}
 
 
 def stored(acme: Furnished) -> Agent:
@@ -66,7 +70,7 @@ def test_a_form_that_somebody_overtook_says_so_and_keeps_what_was_typed(
     mine, publishing = seen(sue, url), acme.url("agents.agent", "publish_draft")
     to_publish = seen(sue, publishing)
     ada.post(url, {**AGENT, "greeting": "Ada was here", "seen": seen(ada, url)})
-    broken = sue.post(url, {**AGENT, "greeting": "Sue", "audience": "[", "seen": mine}).content.decode()
+    broken = sue.post(url, {**AGENT, "greeting": "Sue", "escalation": "never", "seen": mine}).content.decode()
     assert "Somebody else" not in broken and mine.replace('"', "&quot;") in broken  # still what she had seen
     refused = sue.post(url, {**AGENT, "greeting": "Sue", "seen": mine})
     page = refused.content.decode()
@@ -96,8 +100,8 @@ def test_every_setting_is_on_the_form_and_stored(cast: Cast, acme: Furnished, as
         "escalation_threshold": "0.4",
         "escalation_attempts": "3",
         "escalation_phrases": "lawyer",
-        "audience": CONDITION,
-        "priority": CONDITION,
+        **conditions("audience"),
+        **conditions("priority"),
         "escalation_team": str(team.pk),
         "input_price": "2.5",
     }
@@ -113,21 +117,21 @@ def test_every_setting_is_on_the_form_and_stored(cast: Cast, acme: Furnished, as
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "posted"),
     [
-        ("audience", '{"a": 1}'),
-        ("audience", '[{"source": "moon", "op": "is"}]'),
-        ("priority", "["),
-        ("escalation_threshold", "1.5"),
-        ("error_budget", "0.9"),
-        ("escalation_attempts", "0"),
-        ("escalation", "sometimes"),
+        ("audience", conditions("audience", source="moon")),
+        ("audience", conditions("audience", key="")),
+        ("priority", conditions("priority", op="gt", value="many")),
+        ("escalation_threshold", {"escalation_threshold": "1.5"}),
+        ("error_budget", {"error_budget": "0.9"}),
+        ("escalation_attempts", {"escalation_attempts": "0"}),
+        ("escalation", {"escalation": "sometimes"}),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_beside_its_field(
-    cast: Cast, acme: Furnished, as_: Callable[[User], Client], field: str, value: str
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client], field: str, posted: dict[str, str]
 ) -> None:
-    answer = as_(cast.sue).post(acme.url("agents.agent"), {**AGENT, field: value})
+    answer = as_(cast.sue).post(acme.url("agents.agent"), {**AGENT, **posted})
     assert answer.status_code == 200 and field in answer.context["adminform"].form.errors
 
 

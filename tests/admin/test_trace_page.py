@@ -103,7 +103,7 @@ def test_an_analyst_reads_all_of_it_on_one_page(cast: Cast, acme: Furnished, as_
         "<del>Made up.</del>",
         "<mark>Open Settings.</mark>",
         "similarity 0.61",
-        "Words of the answer that the passages contain",
+        "Sentences that the passages hardly support",
         "9 (capped)",
         "[Image: plain]",
         "The visitor&#x27;s thumb",
