@@ -55,15 +55,15 @@ def split_declared(text: str) -> tuple[str, AnswerType]:
 def classify(*, declared: AnswerType, question: str, answer: str, cited: int, asked_for_person: bool) -> AnswerType:
     """The type of an answer whose text and citations have been checked.
 
-    What was done counts before what was said: who called for a person needs one; a question is one only with a
-    question mark; a declared answer that declines is a decline.
+    A declared decline says why nobody answered, also where a person is called in for it. Else what was done counts
+    before what was said: who called for a person needs one; a question is one only with a question mark.
     """
+    if declared in DECLINING:
+        return declared
     if asked_for_person or declared == AnswerType.NEEDS_PERSON:
         return AnswerType.NEEDS_PERSON
     if declared in ASKING:
         return declared if "?" in answer else AnswerType.ANSWERABLE
-    if declared in DECLINING:
-        return declared
     if cited:
         return AnswerType.ANSWERABLE
     if declines(answer):

@@ -86,6 +86,10 @@ _COMMON = frozenset(
 )
 
 
+# What a greeting's answer is worth: it rests on nothing, and nothing in it can be wrong.
+NOTHING_AT_STAKE = {"answerability": 1.0, "pair_support": 1.0, "weak_sentences": 0.0, "invented_words": 0.0}
+
+
 def coverage(*, question: str, excerpts: Sequence[Excerpt]) -> dict[str, float]:
     """What the search says about the question before anybody answers it; `answerability` is the sum of it.
 

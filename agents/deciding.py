@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents import citations, confidence, escalation
+from agents import citations, confidence, escalation, wishes
 from agents.answer_types import ASKING, AnswerType, classify, declines, one_question, split_declared
 from agents.conditions import Facts
 from agents.config import AgentConfig
 from agents.escalation import Handover, Seen
-from agents.guard import Guarded, Known, check
+from agents.guard import Guarded, Known, check, states_something
 from agents.llm.base import Excerpt
 from agents.prompts.layers import Briefing, shown_data
 from orgs.hours import Away
@@ -103,6 +103,8 @@ def decide(
         escalated=rounds.asked is not None,
         repeated=_is_repeated(briefing),
     )
+    if wishes.is_small_talk(question) and not cited and (rounds.verbatim or not states_something(checked.text)):
+        inputs |= confidence.NOTHING_AT_STAKE
     estimate = confidence.estimate(inputs)
     handover, explanation = escalation.decide(
         config,
@@ -110,7 +112,8 @@ def decide(
             question=question,
             answer=text,
             answer_type=answer_type,
-            confidence=estimate,
+            # Who asks back has not answered yet, and cannot be wrong.
+            confidence=None if answer_type in ASKING else estimate,
             asked=rounds.asked,
             attempts=attempts,
         ),

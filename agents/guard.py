@@ -172,6 +172,11 @@ def check(answer: str, known: Known) -> Guarded:
     return Guarded(_tidied("".join(kept)), kept_back, claims)
 
 
+def states_something(answer: str) -> bool:
+    """Whether there is anything in it that could be wrong."""
+    return any(_is_claim(unit.strip()) for unit in _units(answer))
+
+
 def _units(text: str) -> list[str]:
     """The text cut behind each sentence, line and block of code; joined again they are the text."""
     units: list[str] = []

@@ -140,3 +140,21 @@ def test_an_invented_answer_with_a_threshold_goes_to_a_person(
     assert told["text"].startswith("No idea.")
     ticket = Ticket.objects.get(pk=told["actions"][0]["ticket_id"])
     assert "below the threshold" in ticket.metadata["reason"]
+
+
+def test_a_greeting_puts_nothing_at_stake_and_calls_nobody(visitor: Visitor, model: FakeModel, cast: Cast) -> None:
+    set_agent(cast, escalation_threshold=0.6)
+    model.reply("Hello! How can I help you today?")
+    told = visitor.told("Hi there!")
+    assert (told["actions"], told["confidence"] > 0.9) == ([], True)
+    # What is stated beside a greeting may be wrong like anything else.
+    model.reply("Hello! Our shop in Paris opened in 1999.")
+    assert visitor.told("Hi there!")["confidence"] < 0.6
+
+
+def test_who_asks_back_is_not_handed_over_for_being_unsure(visitor: Visitor, model: FakeModel, cast: Cast) -> None:
+    set_agent(cast, escalation_threshold=1.0)
+    model.reply("Which of the two plans do you mean?\n[type]: ambiguous")
+    assert visitor.told("Is it included?")["actions"] == []
+    model.reply("It is included in both.\n[type]: answerable")
+    assert [action["type"] for action in visitor.told("The big one")["actions"]] == ["escalate"]
