@@ -82,13 +82,14 @@ def decide(
 
     answer_type, text = kind_of(guarded.text), guarded.text
     withheld = len(guarded.kept_back) > MOST_KEPT_BACK * guarded.claims
+    # A refusal of which only inventions were kept back is still one, in the model's own words.
+    replaced = withheld and not declines(guarded.text)
     if withheld:
         cited = []
-        answer_type = kind_of(guarded.text) if declines(guarded.text) else kind_of(config.unknown_text)
+        text = config.unknown_text if replaced else guarded.text
+        answer_type = kind_of(text)
         if answer_type == AnswerType.ANSWERABLE:
             answer_type = AnswerType.NOT_IN_KNOWLEDGE
-        if not declines(guarded.text):
-            text = config.unknown_text if rounds.asked is None else config.handover_text
     elif answer_type in ASKING:
         text = one_question(text)
     inputs = confidence.inputs(
@@ -121,7 +122,8 @@ def decide(
     )
     if handover is not None:
         # A model that did not call for a person does not know that one is called in, so its words do not say it.
-        text = with_away(text if rounds.asked is not None else f"{text}\n\n{config.handover_text}", away)
+        says_so = rounds.asked is not None and not replaced
+        text = with_away(text if says_so else f"{text}\n\n{config.handover_text}", away)
         explanation |= {"away": away.sentence} if away else {}
     return Decision(
         text=text,

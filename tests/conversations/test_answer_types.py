@@ -158,3 +158,18 @@ def test_who_asks_back_is_not_handed_over_for_being_unsure(visitor: Visitor, mod
     assert visitor.told("Is it included?")["actions"] == []
     model.reply("It is included in both.\n[type]: answerable")
     assert [action["type"] for action in visitor.told("The big one")["actions"]] == ["escalate"]
+
+
+def test_an_invention_beside_a_call_for_a_person_promises_only_what_happens(
+    knowing: Organization, visitor: Visitor, model: FakeModel, cast: Cast
+) -> None:
+    set_agent(cast, handover_text="A person will write.", unknown_text="No idea.")
+    model.reply(tool_calls=[("escalate", {"reason": "Unsure"})])
+    model.reply("A tandem costs £45 a weekend.")
+    told = visitor.told("What does a tandem cost?")
+    assert (told["text"], len(told["actions"])) == ("No idea.\n\nA person will write.", 1)
+    set_agent(cast, escalation="conditional", escalation_attempts=5)
+    model.reply(tool_calls=[("escalate", {"reason": "Unsure"})])
+    model.reply("A tandem costs £45 a weekend.")
+    told = visitor.told("And for a week, please?")
+    assert (told["text"], told["actions"]) == ("No idea.", [])
