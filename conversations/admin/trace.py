@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from conversations.admin import trace_parts as parts
+from conversations.admin.explaining import explain
 from conversations.models import AnswerLabel, Conversation, Message, ToolCall, Turn, TurnTrace
 from conversations.redacting import Redactor, redactor_for
 from halo.markdown import link, render
@@ -94,8 +95,7 @@ def page(told: Told) -> dict[str, Any]:
         "passages": _passages(told, citations),
         "calls": [_call(call, clean) for call in told.calls],
         "shares": parts.shares(clean.json(turn.confidence_inputs)),
-        "explanation": turn.explanation,
-        "explained_by": ["admin/halo/explanation.html", "admin/halo/explanation_plain.html"],
+        "explanation": explain(turn),
         "layers": parts.layers(told.prompt),
         "snapshot": parts.readable(snapshot) if snapshot else "",
         "labels": told.labels,
