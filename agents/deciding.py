@@ -151,7 +151,6 @@ def _guarded(answer: str, config: AgentConfig, briefing: Briefing, rounds: Round
         passages=[(excerpt.title, excerpt.text) for excerpt in rounds.excerpts],
         told=[
             config.instructions,
-            f"{config.name} {config.greeting} {briefing.organization}",
             briefing.guidance,
             *shown_data(briefing),
             briefing.behaviour,

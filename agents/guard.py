@@ -25,6 +25,9 @@ ENOUGH_CITED = 0.35
 # What a number weighs beside words; a word in every passage weighs 0.4, one that is in none of nine 2.9.
 NUMBER_WEIGHT = 1.0
 ADDRESS_WEIGHT = 12.0
+# The share of what a statement repeats of the question that the same place has to hold: what it says must be said there
+# of what was asked about.
+SUBJECT = 0.6
 # So many sentences together are one place; numbers stand with their own sentence only.
 SPAN = 3
 # Fewer words that mean something than this, and no number or name: there is nothing to hold against anything.
@@ -134,8 +137,11 @@ class Known:
         enough = ENOUGH_WITH_NUMBERS if numbers else ENOUGH_FOLLOWING if follows else ENOUGH
         if cited:
             enough = min(enough, ENOUGH_CITED)
+        anchors = words & self._question
+        needed = SUBJECT * sum(self._weight(word) for word in anchors)
         return not total or any(
             figures + sum(self._weight(word) for word in words & place.words) >= enough * total
+            and sum(self._weight(word) for word in anchors & place.words) >= needed
             for place in self._places
             if numbers <= place.numbers
         )
@@ -147,7 +153,7 @@ class Known:
 def check(answer: str, known: Known) -> Guarded:
     """`answer` without the statements that nothing supports."""
     foreign = known.is_english != _looks_english(answer)
-    kept: list[str] = []
+    kept: list[tuple[str, bool]] = []
     kept_back: list[str] = []
     claims = 0
     seen: set[str] = set()
@@ -155,21 +161,32 @@ def check(answer: str, known: Known) -> Guarded:
         statement = MARKER.sub("", unit).strip()
         folded = " ".join(statement.casefold().split())
         if not _is_claim(statement):
-            kept.append(unit)
+            kept.append((unit, False))
         elif folded in seen:
             # A model that says the same again is in a loop.
             continue
         elif known.supports(
             statement, cited=bool(MARKER.search(unit)), follows=claims > len(kept_back), foreign=foreign
         ):
-            kept.append(unit)
+            kept.append((unit, True))
             claims += 1
         else:
             kept_back.append(statement)
         seen.add(folded)
     if not kept_back:
         return Guarded(answer, [], claims)
-    return Guarded(_tidied("".join(kept)), kept_back, claims)
+    # What announced a list that is gone announces nothing, and a sentence that was cut off says nothing.
+    while kept and _is_loose(kept[-1][0]):
+        claims -= kept.pop()[1]
+    return Guarded(_tidied("".join(unit for unit, _ in kept)), kept_back, claims)
+
+
+def _is_loose(unit: str) -> bool:
+    bare = unit.strip().rstrip("*_ ")
+    if not bare or bare.endswith((":", "-", "•")):
+        return True
+    # A line of its own may end without a stop.
+    return not unit.startswith("\n") and bare[-1] not in ".!?…)]\"'”’`|>。！？"
 
 
 def states_something(answer: str) -> bool:
@@ -234,7 +251,8 @@ def _places(title: str, text: str) -> list[_Place]:
 
 
 def _words(text: str) -> set[str]:
-    words = (word.lower().replace("’", "'").removesuffix("'s") for word in _WORD.findall(_ADDRESS.sub(" ", text)))
+    # "I'm", "don't" and "shop's" are the words before their apostrophe.
+    words = (word.lower().replace("’", "'").partition("'")[0] for word in _WORD.findall(_ADDRESS.sub(" ", text)))
     return {_stem(word) for word in words if len(word) > 1 and word not in _FORM and word not in _SPELT}
 
 

@@ -86,11 +86,18 @@ def test_a_number_has_to_stand_with_what_is_said_of_it() -> None:
 
 
 def test_the_visitors_own_numbers_may_be_repeated_but_their_words_support_nothing() -> None:
-    question = "My order 4711: do students get a discount of 30 percent?"
-    assert guarded("Yes, students get a discount of 30 percent.", question).kept_back
-    assert guarded(
-        "For your order 4711: a booking can be cancelled free of charge until 24 hours before it begins.", question
-    ).claims
+    assert guarded("Yes, students get a discount of 30 percent.", "Do students get a discount of 30 percent?").kept_back
+    answer = "Your booking 4711 can be cancelled free of charge until 24 hours before it begins."
+    assert guarded(answer, "Until when can booking 4711 be cancelled?").claims == 1
+
+
+def test_what_is_said_has_to_be_said_of_what_was_asked_about() -> None:
+    assert guarded("A tandem costs £14 a day.", "What does a tandem cost?").kept_back
+    assert guarded("A city bike costs £14 a day.", "What does a city bike cost?").claims == 1
+
+
+def test_a_sentence_that_was_cut_off_does_not_leave_alone() -> None:
+    assert guarded("A tandem costs £45. A city").text == ""
 
 
 def test_what_the_organisation_and_the_tools_say_supports_too() -> None:

@@ -12,12 +12,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agents.models import CustomTool
+from agents.models import AgentVersion, CustomTool
 from agents.tools.services import add_tool, change_tool
 from conversations import answering
 from conversations.models import Message, ToolCall, Turn, TurnTrace
 from halo.errors import InvalidRequest
 from orgs.models import AuditEntry
+from orgs.services import Conflict
 from tests.cast import Cast
 from tests.conversations.conftest import Visitor
 from tests.conversations.receiver import ORDER, SECRET, Receiver, ask, offer
@@ -138,7 +139,14 @@ def test_a_private_address_is_not_called(
 def test_another_organisations_tool_cannot_be_called(
     visitor: Visitor, model: FakeModel, cast: Cast, receiver: Receiver
 ) -> None:
-    offer(cast.globex, cast, receiver)
+    with pytest.raises(Conflict):
+        offer(cast.globex, cast, receiver)
+    # And were it published all the same:
+    agent = cast.acme.agent
+    theirs = CustomTool.objects.get(org=cast.globex.org)
+    config = {**agent.draft().to_json(), "tools": [str(theirs.pk)]}
+    agent.current_version = AgentVersion.objects.create(org=agent.org, agent=agent, number=99, config=config)
+    agent.save(update_fields=["current_version"])
     ask(model, then="No.")
 
     assert visitor.told()["actions"] == []
