@@ -18,7 +18,7 @@ run: .venv/.base  ## start Halo: databases, migrations, web, workers, and a firs
 	@exec $(BIN)/python manage.py up
 
 test: .venv/.dev $(wildcard .venv/.smallmodel)  ## the whole suite; `make test ARGS="-k session"` for a part of it
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 smallmodel: .venv/.smallmodel  ## a real model for the tests that would otherwise be skipped: 130 MB
 

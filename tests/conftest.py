@@ -65,6 +65,19 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 settings.HALO_RATE_LIMITS = "off"
 
 
+# Files that take minutes begin first: one that begins last leaves the other process with nothing to do.
+SLOW = ("tests/guardrails/", "tests/stack/", "tests/halo/test_web_worker.py", "tests/halo/test_up.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((place for place, path in enumerate(SLOW) if item.nodeid.startswith(path)), len(SLOW))
+
+    # Stable: within each rank the order stays the one that was drawn.
+    items.sort(key=rank)
+
+
 # What the migrations put there and no test changes.
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
