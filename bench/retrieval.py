@@ -96,6 +96,9 @@ def answerability_with_hits(data: Path) -> tuple[dict[str, float], list[list[Hit
 
 
 def _load(name: str, drafts: Iterable[Any]) -> Organization:
+    with connection.cursor() as cursor:
+        # Texts are embedded inside the transaction that is rolled back, which takes as long as the machine is busy.
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     org = create_organization(name=f"Benchmark: {name}")
     report = import_articles(org=org, source_name="benchmark", drafts=drafts)
     if report.failed:
