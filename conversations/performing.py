@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class LiveHands:
                 sources=case.config.sources,
                 first_number=(row.step + 1) * 10 + 1,
             )
-            return ToolCall.Status.DONE, {"passages": [_as_json(excerpt) for excerpt in found]}
+            return ToolCall.Status.DONE, {"passages": [dataclasses.asdict(excerpt) for excerpt in found]}
         # Everything else is an effect in our own database or on the page: it comes with the record.
         promised = calls.promised(call)
         if call.name == builtin.ESCALATE.name:
@@ -183,7 +184,3 @@ def _remember_custom(row: ToolCall, progress: Progress) -> None:
     progress.tally.count(call)
     if row.status == Status.DONE:
         progress.effects.append(Effect("custom", row.step, {"name": call.name, "arguments": call.arguments}))
-
-
-def _as_json(excerpt: Excerpt) -> dict[str, object]:
-    return {name: getattr(excerpt, name) for name in ("n", "title", "text", "url", "score", "article_id", "lead")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,8 +65,7 @@ class RehearsingHands:
                 first_number=(step + 1) * 10 + 1,
             )
             progress.excerpts += found
-            names = ("n", "title", "text", "url", "score", "article_id", "lead")
-            return {"passages": [{name: getattr(excerpt, name) for name in names} for excerpt in found]}
+            return {"passages": [dataclasses.asdict(excerpt) for excerpt in found]}
         if call.name == builtin.ESCALATE.name:
             progress.escalation = progress.escalation or call.arguments["reason"]
             return calls.promised(call) | escalation.told_to_model(
