@@ -28,12 +28,12 @@ NEAREST = 500
 WORDS_WEIGHT, HEADING_WEIGHT = 0.015, 0.05
 # How much of its words' weight a passage loses to its length, as in BM25; from 0 to 0.75 it made no difference.
 LENGTH_WEIGHT = 0.5
-# What an identifier adds that one passage alone has (a bare number half of it); where `n` have it, less by the square
-# root of `n`.
+# What an identifier adds that one passage alone has; half of it without letters or without digits, which many texts
+# have for other reasons. Where `n` passages have it, less by the square root of `n`.
 IDENTIFIER_WEIGHT = 0.4
 MAX_IDENTIFIERS = 16
 # An identifier that so few share that it is worth this stands third at least, whatever else the message says.
-CLEAR_WORTH = 0.25
+CLEAR_WORTH = 0.45
 # Identifiers are looked up wherever they are, as are words that next to none of the nearest has (names, above all);
 # what more passages have than this says little.
 MAX_RARE, MAX_HOLDERS = 6, 40

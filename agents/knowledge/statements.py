@@ -62,7 +62,7 @@ codes AS MATERIALIZED (
         OR EXISTS (SELECT FROM unnest(identifiers) AS other WHERE other ~ ('[a-z]' || code || '$'))
     ORDER BY code ~ '[a-z]' DESC, length(code) DESC, code LIMIT %(max_identifiers)s
 ), coded AS MATERIALIZED (
-    SELECT id, max(CASE WHEN code ~ '[a-z]' THEN 1 ELSE 0.5 END / sqrt(holders)) AS worth
+    SELECT id, max(CASE WHEN code ~ '[a-z]' AND code ~ '[0-9]' THEN 1 ELSE 0.5 END / sqrt(holders)) AS worth
     FROM codes CROSS JOIN LATERAL (
         SELECT id, count(*) OVER () AS holders FROM (
             SELECT id FROM agents_passage WHERE <mine> AND identifiers @> ARRAY[code] LIMIT %(max_holders)s + 1
