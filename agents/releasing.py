@@ -95,6 +95,9 @@ class Release:
                 return None
             pieces.append(self._raw[last : found.end() if excerpt else found.start()])
             last = found.end()
+            if excerpt is None and found.start() == start and self._raw[:start].endswith((" ", "\t")):
+                # A marker goes with the space before it, which is taken already; that behind it is as good.
+                last += self._raw[last:end].startswith(" ")
         return without_declarations("".join([*pieces, self._raw[last:end]]))
 
     def _let_go(self) -> str:

@@ -67,9 +67,13 @@ def briefing() -> Briefing:
 @pytest.mark.parametrize("guard", [True, False], ids=["guard", "no guard"])
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_leaves_is_how_the_answer_begins(name: str, guard: bool) -> None:
-    answer, config = ANSWERS[name], AgentConfig(guard=guard)
+    answer, config = ANSWERS[name], AgentConfig(name="Ada", guard=guard)
     decision = decide(
-        config=config, briefing=briefing(), facts=Facts(), rounds=Rounds(text=answer, excerpts=EXCERPTS), attempts=1
+        config=config,
+        briefing=briefing(),
+        facts=Facts(message=""),
+        rounds=Rounds(text=answer, excerpts=EXCERPTS),
+        attempts=1,
     )
     chance = random.Random(name)
     for _ in range(40):
@@ -88,7 +92,7 @@ def test_what_leaves_is_how_the_answer_begins(name: str, guard: bool) -> None:
 
 
 def released(name: str, *, guard: bool) -> str:
-    config = AgentConfig(guard=guard)
+    config = AgentConfig(name="Ada", guard=guard)
     release = Release(excerpts=EXCERPTS, known=known_to(config=config, briefing=briefing(), excerpts=EXCERPTS))
     return "".join(release.feed(sign) for sign in ANSWERS[name])
 
