@@ -44,7 +44,7 @@ class TapeOutlet:
         self._left_round = 0
         self._heard = True
         self._look_at = 0.0
-        self._sent_at = 0.0
+        self._read_at = 0.0
         self._state = ""
         self._is_open = True
         self._waits = False  # something is to be flushed
@@ -84,7 +84,7 @@ class TapeOutlet:
         with self._lock:
             if self._left_round == self._round and self._left:
                 # Half a sentence would be all that is read for as long as a tool takes.
-                self._send()
+                self._advance()
             self._make, self._release, self._unread = release, None, ""
             if self._keeps_text and self._left:
                 self._before = self._left + GAP
@@ -95,26 +95,21 @@ class TapeOutlet:
         """See thinking.Outlet."""
         with self._lock:
             self._unread += piece
-            if not self._listening() or self._make is None:
+            if not self._listening():
                 return
-            if self._release is None:
-                self._release = self._make()
-            self._release.feed(self._unread)
-            self._unread = ""
-            if len(self._text()) > self._written:
-                due = self._sent_at + BATCH_SECONDS
-                if time.monotonic() >= due:
-                    self._send()
-                elif not self._waits:
-                    self._waits = True
-                    _flusher.at(due, self.flush)
+            due = self._read_at + BATCH_SECONDS
+            if time.monotonic() >= due:
+                self._advance()
+            elif not self._waits:
+                self._waits = True
+                _flusher.at(due, self.flush)
 
     def flush(self) -> None:
         """Sends what has waited for company."""
         with self._lock:
             self._waits = False
             if self._is_open:
-                self._send()
+                self._advance()
 
     def close(self) -> None:
         """The attempt is over; nothing is sent any more."""
@@ -127,6 +122,17 @@ class TapeOutlet:
             return self._is_open
         return False
 
+    def _advance(self) -> None:
+        if not self._unread:
+            return
+        self._read_at = time.monotonic()
+        if self._release is None and self._make is not None:
+            self._release = self._make()
+        if self._release is not None:
+            self._release.feed(self._unread)
+            self._unread = ""
+            self._send()
+
     def _send(self) -> None:
         text = self._text()
         if len(text) <= self._written:
@@ -135,7 +141,6 @@ class TapeOutlet:
             self._state = "writing"
             self._write("status", {"state": "writing"})
         self._heard = self._write("delta", {"round": self._round, "at": self._written, "text": text[self._written :]})
-        self._sent_at = time.monotonic()
         if self._heard:
             self._written, self._left, self._left_round = len(text), text, self._round
         else:
