@@ -20,7 +20,6 @@ from conversations.models import ToolCall, Turn
 from conversations.recording import Overtaken
 from conversations.thinking import Case
 from conversations.turns import Claim
-from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
 Outcome = tuple[str, dict[str, Any]]
@@ -58,15 +57,8 @@ def call_out(row: ToolCall, call: Call, *, case: Case, turn: Turn, held: Claim, 
     if begun is None:
         return ToolCall.Status.ASKED, calls.asked(call)
     tool, http_call = begun
-    release_connection()
     started = time.monotonic()
-    outcome = sending.send(
-        http_call,
-        headers=sending.read_headers(tool.headers),
-        effect_key=row.effect_key,
-        repeatable=tool.is_idempotent or tool.method == CustomTool.Method.GET,
-        deadline=min(deadline, started + tool.timeout_seconds),
-    )
+    outcome = sending.send_for(tool, http_call, effect_key=row.effect_key, deadline=deadline)
     ms = round((time.monotonic() - started) * 1000)
     log.info("tool_called", tool=str(tool.pk), outcome=outcome.kind, http_status=outcome.status, ms=ms)
     row.http_status = outcome.status or None

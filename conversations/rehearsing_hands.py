@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +17,6 @@ from agents.tools.offered import Toolbox
 from agents.tools.reading import BadCall, as_text
 from conversations.thinking import Case, Effect, Progress, excerpts_for
 from halo.api.strict_json import storable
-from halo.db import release_connection
 
 
 @dataclass(slots=True)
@@ -96,12 +94,5 @@ class RehearsingHands:
         http_call = fill(
             method=tool.method, template=tool.url_template, arguments=call.arguments, subject=self.case.subject
         )
-        release_connection()
-        outcome = sending.send(
-            http_call,
-            headers=sending.read_headers(tool.headers),
-            effect_key=f"halo-rehearsal-{step}",
-            repeatable=True,
-            deadline=min(deadline, time.monotonic() + tool.timeout_seconds),
-        )
+        outcome = sending.send_for(tool, http_call, effect_key=f"halo-rehearsal-{step}", deadline=deadline)
         return outcome.result

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from agents.tools import try_page
 from conversations.admin import rehearsal
 from halo import health
 
@@ -22,5 +23,6 @@ urlpatterns = [
         admin.site.admin_view(rehearsal.state),
         name="try-agent-state",
     ),
+    path("admin/agents/customtool/<uuid:tool_id>/try/", admin.site.admin_view(try_page.try_tool), name="try-tool"),
     path("admin/", admin.site.urls),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -12,11 +12,13 @@ from django.conf import settings
 from django.utils import timezone
 from protego import Protego
 
+from agents.knowledge import revisiting
 from agents.knowledge.addresses import Scope, article_id, is_sitemap, normalised, origin
 from agents.knowledge.documents.drafts import Draft, Page, Undecipherable, Unreadable, in_parts
 from agents.knowledge.documents.reader import DocumentReader
 from agents.knowledge.holding import Hold
 from agents.knowledge.models import SourceDocument
+from agents.knowledge.revisiting import NO_MARKS, Known, LastReading, Marks
 from agents.knowledge.staging import NothingRead, stage
 from halo.outgoing.client import Answer, NotReached, fetch
 
@@ -56,6 +58,7 @@ class Crawler:
         self.scope = Scope.of(self.source.address, include=self.source.include, exclude=self.source.exclude)
         self.start = normalised(self.source.address)
         self.memory: dict[str, Any] = self.run.memory
+        self.before = LastReading(self.run)
         self._rules: dict[str, Protego] = {}
         self._last = 0.0
         self._changed = False  # the memory, since it was stored
@@ -72,7 +75,7 @@ class Crawler:
             if not is_sitemap(self.source.address):
                 named = [normalised(address) for address in rules.sitemaps]
                 self._note([url for url in named[:20] if belongs(self.scope, url)], sitemap=True)
-            self._remember(begun=True)
+            self._remember(begun=True, basis=revisiting.basis_of(self.source))
 
     def _note(self, urls: Iterable[str], *, sitemap: bool = False) -> None:
         """Adds pages to what is to be read, as far as there is room; what is known already stays as it is."""
@@ -125,16 +128,34 @@ class Crawler:
                 if url == self.start:
                     raise NothingRead(f"The site's robots.txt does not let {AGENT} read {url}")
                 return self._end(document, State.SKIPPED, "The site's robots.txt does not allow it.")
-            answer = self._fetch(url, rules, redirects=3 if document.is_sitemap else 0)
+            # Sitemaps always whole: what they list is all that they are for.
+            known = None if document.is_sitemap else self.before.known_of(url)
+            conditions = known.marks.conditions() if known else {}
+            answer = self._fetch(url, rules, conditions, redirects=3 if document.is_sitemap else 0)
             if answer.status in _BUSY:
                 return self._try_later(document, answer)
             if document.is_sitemap:
                 return self._read_sitemap(document, answer)
+            if answer.status == 304:
+                return self._unchanged(document, known, answer)
             return self._read_answer(document, answer)
         except NotReached as error:
             return self._failed(document, error.message)
         except Undecipherable as error:
             return self._failed(document, str(error), reached=True)
+
+    def _unchanged(self, document: SourceDocument, known: Known | None, answer: Answer) -> None:
+        """Stages what is there of a page that the site need not send again, and follows the links that it had."""
+        if known is None:
+            return self._failed(document, "The site answered 304 (not modified), which it was not asked.", reached=True)
+        said = robots_header(answer.headers.get("x-robots-tag", ""))
+        links = [] if "nofollow" in said else known.links
+        if "noindex" in said:
+            return self._end(document, State.SKIPPED, "The page asks not to be indexed.", links)
+        found: list[Draft | Unreadable] = [*self.before.drafts_of(known)]
+        if len(found) < len(known.article_ids):
+            found.append(Unreadable(document.key, "Its article was removed meanwhile; the next reading looks anew."))
+        return self._stage(document, found, links, marks=NO_MARKS if said else known.marks)
 
     def _read_answer(self, document: SourceDocument, answer: Answer) -> None:
         url, status = document.key, answer.status
@@ -147,12 +168,14 @@ class Crawler:
         if not 200 <= status < 300:
             return self._failed(document, f"The site answered {status}.", reached=status < 500)
         said = robots_header(answer.headers.get("x-robots-tag", ""))
+        # An answer without a body may come without that header too, so a page with it is always read whole.
+        marks = NO_MARKS if said else Marks.of(answer.headers)
         kind, _, parameters = answer.headers.get("content-type", "text/html").partition(";")
         kind = kind.strip().lower()
         if kind in _FILES:
             if "noindex" in said:
                 return self._end(document, State.SKIPPED, "The page asks not to be indexed.")
-            return self._stage(document, self._file(document, kind, answer.body))
+            return self._stage(document, self._file(document, kind, answer.body), marks=marks)
         if kind not in ("text/html", "application/xhtml+xml"):
             return self._end(document, State.SKIPPED, f"It is no text ({kind[:60]}).")
         charset = parameters.partition("charset=")[2].strip("\"' ;")[:40]
@@ -160,7 +183,7 @@ class Crawler:
         links = [] if page.nofollow or "nofollow" in said or self._is_listed() else self._inside(page.links)
         if page.noindex or "noindex" in said:
             return self._end(document, State.SKIPPED, "The page asks not to be indexed.", links)
-        return self._stage(document, self._page(url, page), links)
+        return self._stage(document, self._page(url, page), links, marks=marks)
 
     def _page(self, url: str, page: Page) -> list[Draft | Unreadable]:
         """The page as an article, under the address that it calls its own."""
@@ -216,9 +239,19 @@ class Crawler:
 
     # --- What becomes of it ------------------------------------------------------------------------------------------
 
-    def _stage(self, document: SourceDocument, found: list[Draft | Unreadable], links: Iterable[str] = ()) -> None:
+    def _stage(
+        self,
+        document: SourceDocument,
+        found: list[Draft | Unreadable],
+        links: Sequence[str] = (),
+        *,
+        marks: Marks = NO_MARKS,
+    ) -> None:
         with self.hold.writing():
-            stage(self.hold, document, found, by_content=True)
+            article_ids = stage(self.hold, document, found, by_content=True)
+            # What was left out or only read in part may be another thing next time, though the page is the same.
+            if document.state == State.READ:
+                revisiting.remember(document, marks=marks, links=links, article_ids=article_ids)
             self._note(links)
             self._remember(failures=0)
 
@@ -303,7 +336,7 @@ class Crawler:
             raise NotReached("broken", message)
         return ""
 
-    def _fetch(self, url: str, rules: Protego, *, redirects: int) -> Answer:
+    def _fetch(self, url: str, rules: Protego, conditions: Mapping[str, str], *, redirects: int) -> Answer:
         asked = rules.crawl_delay(AGENT) or 0.0
         # Hosts that the operator has listed are their own.
         own = (urlsplit(url).hostname or "") in settings.HALO_OUTGOING_HOSTS
@@ -313,7 +346,8 @@ class Crawler:
         time.sleep(max(0.0, self._last + pause - time.monotonic()))
         try:
             deadline = time.monotonic() + FETCH_SECONDS
-            return fetch(url, deadline=deadline, max_bytes=MAX_BYTES, headers={"Accept": ACCEPT}, redirects=redirects)
+            headers = {"Accept": ACCEPT, **conditions}
+            return fetch(url, deadline=deadline, max_bytes=MAX_BYTES, headers=headers, redirects=redirects)
         finally:
             self._last = time.monotonic()
 

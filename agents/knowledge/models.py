@@ -219,7 +219,8 @@ class SourceRun(TenantModel):
     passages = models.PositiveIntegerField(default=0)
     # Why it failed, or what to know about how it went.
     note = models.TextField(blank=True, default="")
-    # What a crawl must remember between two workers: robots.txt by origin, whether anything was cut short.
+    # What a crawl must remember between two workers: robots.txt by origin, whether anything was cut short, and what
+    # its results depend on beside the site.
     memory = models.JSONField(default=dict)
     # Goes up with each claim; whoever works on the run names the number that it was given.
     claim = models.PositiveIntegerField(default=0)
@@ -270,6 +271,12 @@ class SourceDocument(TenantModel):
     reason = models.TextField(blank=True, default="")
     articles = models.PositiveIntegerField(default=0)
     passages = models.PositiveIntegerField(default=0)
+    # Of a page: how the site marks its state, and what its body said, so that it need not be sent again unchanged.
+    # `db_default`: workers of the release before note pages too.
+    etag = models.CharField(max_length=300, blank=True, default="", db_default="")
+    modified = models.CharField("last modified", max_length=100, blank=True, default="", db_default="")
+    links = ArrayField(models.TextField(), blank=True, default=list, db_default=[])
+    article_ids = ArrayField(models.TextField(), blank=True, default=list, db_default=[])
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "key"], name="source_document_key_unique")]

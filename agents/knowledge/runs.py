@@ -150,9 +150,11 @@ def tend(*, now: dt.datetime | None = None) -> None:
 
 
 def forget_old_runs(source: Source) -> int:
-    """Removes all but the newest readings of a source that have ended."""
+    """Removes all but the newest readings of a source that have ended, and the last one that was done."""
     runs = SourceRun.objects.for_org(source.org_id).filter(source=source)
-    ended = runs.exclude(status__in=["queued", "running"]).order_by("-created_at")
-    old = list(ended.values_list("pk", flat=True)[KEPT_RUNS:])
+    ended = runs.exclude(status__in=["queued", "running"]).order_by("-created_at").values_list("pk", flat=True)
+    # What it knows of the pages serves the next one, however many failed since.
+    done = ended.filter(status=SourceRun.Status.DONE).first()
+    old = [pk for pk in ended[KEPT_RUNS:] if pk != done]
     runs.filter(pk__in=old).delete()
     return len(old)

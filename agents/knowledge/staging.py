@@ -11,7 +11,7 @@ import numpy as np
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from agents.knowledge import splitting
+from agents.knowledge import revisiting, splitting
 from agents.knowledge.addresses import Scope, article_id
 from agents.knowledge.documents.drafts import Draft, Unreadable
 from agents.knowledge.embedding import Vectors
@@ -46,8 +46,11 @@ class NothingRead(Exception):
 # --- Staging ---------------------------------------------------------------------------------------------------------
 def stage(
     hold: Hold, document: SourceDocument, found: Sequence[Draft | Unreadable], *, by_content: bool = False
-) -> None:
-    """Notes what a document holds, in the caller's transaction. `by_content`: what is there already is left out."""
+) -> list[str]:
+    """Notes what a document holds, in the caller's transaction; returns the ids of its articles.
+
+    `by_content`: what says the same as an article that is staged already is left out.
+    """
     run = hold.run
     reasons = [item.reason for item in found if isinstance(item, Unreadable)]
     drafts: dict[str, Draft] = {}
@@ -92,6 +95,7 @@ def stage(
     else:
         document.state = SourceDocument.State.PARTLY if reasons else SourceDocument.State.READ
     document.save(update_fields=["articles", "reason", "state"])
+    return list(drafts)
 
 
 def _hashes_of(source: Source, external_ids: list[str]) -> dict[str, str]:
@@ -165,6 +169,7 @@ def put_into_place(hold: Hold) -> None:
         unchanged = _keep_unchanged(run)
         removed, withheld = _remove_what_is_gone(run, source)
         _count_passages(run)
+        revisiting.forget_earlier(run)
         note = _note(run, withheld)
         passages = Passage.objects.for_org(run.org_id).filter(article__source=source).count()
         source.last_read_at, source.next_read_at = now, source.next_after(now)

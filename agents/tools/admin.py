@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.text import Truncator
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
@@ -19,6 +20,7 @@ from agents.tools.schemas import check_schema
 from agents.tools.sending import check_headers, read_headers
 from agents.tools.services import add_tool, change_tool
 from orgs.permissions import Action, may
+from orgs.staff_actions import link
 from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_forms import JSONObjectField, StaffForm
 
@@ -113,6 +115,7 @@ class CustomToolAdmin(StaffAdmin):
             {"fields": ("needs_verified_user", "needs_confirmation", "is_idempotent", "timeout_seconds")},
         ),
     )
+    actions_detail: ClassVar[list[str]] = ["try_it"]
     not_for_new: ClassVar[set[str]] = {"stored_headers", "forget_headers", "used_by"}
 
     @admin.display(description="Description")
@@ -136,6 +139,10 @@ class CustomToolAdmin(StaffAdmin):
     def used_by(self, obj: CustomTool) -> str:
         names = Agent.objects.for_org(obj.org_id).filter(tools__contains=str(obj.pk)).order_by("name")
         return ", ".join(names.values_list("name", flat=True)) or "None yet: choose it on an agent's page"
+
+    @link(title="Try it", icon="experiment", needs=Action.BUILD)
+    def try_it(self, request: HttpRequest, obj: CustomTool) -> str:
+        return reverse("try-tool", args=[obj.pk])
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         hidden = set() if self._manages_secrets(request, obj) else {"new_headers", "forget_headers"}

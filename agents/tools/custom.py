@@ -48,6 +48,11 @@ class Subject:
     email: str = ""
     conversation_id: str = ""
 
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Subject:
+        """The subject of values by name: `visitor.user_id` and the like."""
+        return cls(*(values.get(name, "") for name in OF_THE_TURN))
+
     def value(self, name: str) -> str:
         """What stands for `visitor.user_id` and the like; empty where it is not known."""
         values = (self.user_id, self.company_id, self.email, self.conversation_id)
@@ -108,9 +113,14 @@ def origin_of(template: str) -> str:
     return f"{found['scheme']}://{found['host'].lower()}:{int(port)}"
 
 
+def places_of(template: str) -> set[str]:
+    """The names that stand in an address."""
+    return set(_PLACEHOLDER.findall(template))
+
+
 def needs_user(template: str) -> bool:
     """Whether the address names the visitor."""
-    return any(name.startswith("visitor.") for name in _PLACEHOLDER.findall(template))
+    return any(name.startswith("visitor.") for name in places_of(template))
 
 
 def fill(*, method: str, template: str, arguments: Mapping[str, Any], subject: Subject) -> HttpCall:

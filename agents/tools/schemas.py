@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\Z")
 # anchored at both ends; and the ways in which their quantifiers can share a short text are counted.
 _ATOM = r"(?:\[\^?(?:\\[^\n]|[^\]\\\[\n])+\]|\\[dws.+*?()\[\]{}|^$/\\-]|[^\\\[\](){}*+?|^$\n])"
 _PATTERN = re.compile(rf"\^(?:{_ATOM}(?:\{{\d{{1,3}}(?:,\d{{1,3}})?\}}|[*+?])?)*\$\Z")
-_QUANTIFIER = re.compile(rf"{_ATOM}(\{{\d{{1,3}}(?:,\d{{1,3}})?\}}|[*+?])?")
+QUANTIFIED = re.compile(rf"{_ATOM}(\{{\d{{1,3}}(?:,\d{{1,3}})?\}}|[*+?])?")
 
 
 def check_schema(value: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _check_pattern(pattern: Any) -> None:
             "A pattern is of the form ^[A-Z]{2}-\\d{1,6}$: anchored, of characters and classes with quantifiers, "
             "without groups."
         )
-    if math.prod(_ways(found.group(1)) for found in _QUANTIFIER.finditer(pattern[1:-1])) > MAX_WAYS:
+    if math.prod(_ways(found.group(1)) for found in QUANTIFIED.finditer(pattern[1:-1])) > MAX_WAYS:
         raise _refusal("The pattern has too many open quantifiers: say how often, such as {1,6}.")
     try:
         re.compile(pattern)

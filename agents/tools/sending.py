@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agents.models import CustomTool
 from agents.tools.custom import HttpCall
 from halo.api import strict_json
+from halo.db import release_connection
 from halo.errors import HaloError, InvalidRequest
 from halo.outgoing.client import NotReached, fetch
 
@@ -64,6 +67,18 @@ def check_headers(value: Any) -> dict[str, str]:
 def read_headers(stored: str) -> dict[str, str]:
     """The headers of a tool from its encrypted column."""
     return dict(json.loads(stored)) if stored else {}
+
+
+def send_for(tool: CustomTool, call: HttpCall, *, effect_key: str, deadline: float) -> Outcome:
+    """`send` as `tool` is set up, within its time and `deadline`. No connection is held meanwhile."""
+    release_connection()
+    return send(
+        call,
+        headers=read_headers(tool.headers),
+        effect_key=effect_key,
+        repeatable=tool.is_idempotent or tool.method == CustomTool.Method.GET,
+        deadline=min(deadline, time.monotonic() + tool.timeout_seconds),
+    )
 
 
 def send(call: HttpCall, *, headers: Mapping[str, str], effect_key: str, repeatable: bool, deadline: float) -> Outcome:

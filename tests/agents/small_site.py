@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TEXT = "You can change this at any time in the settings of your account, under the heading that says so. "
@@ -32,11 +34,22 @@ def page(title: str, *links: str, head: str = "", text: str = TEXT) -> Reply:
 
 @dataclass
 class Site:
-    """`pages` by path with query; `asked` are the paths in the order in which they were asked for."""
+    """`pages` by path with query; `asked` are the paths in the order in which they were asked for.
+
+    `marks` are the headers by which it tells a page's states apart, and `sent` the paths of bodies that it sent.
+    """
 
     address: str
     pages: dict[str, Reply]
     asked: list[str] = field(default_factory=list)
+    marks: tuple[str, ...] = ()
+    sent: list[str] = field(default_factory=list)
+
+    def marks_of(self, body: bytes) -> dict[str, str]:
+        """The marks of a page that says this."""
+        number = zlib.crc32(body)
+        marks = {"ETag": f'W/"{number:x}"', "Last-Modified": formatdate(number, usegmt=True)}
+        return {name: marks[name] for name in self.marks}
 
 
 @contextmanager
@@ -50,9 +63,17 @@ def served(pages: dict[str, Reply]) -> Iterator[Site]:
             site.asked.append(self.path)
             reply = site.pages.get(self.path, Reply("gone", 404))
             body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+            marks = site.marks_of(body) if reply.status == 200 else {}
+            conditions = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+            if marks and all(self.headers[conditions[name]] == value for name, value in marks.items()):
+                reply, body = Reply("", 304, reply.headers), b""
+            elif reply.status == 200:
+                site.sent.append(self.path)
             self.send_response(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(body))}.items():
+            for name, value in {**reply.headers, **marks}.items():
                 self.send_header(name, value)
+            if reply.status != 304:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

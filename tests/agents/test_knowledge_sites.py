@@ -11,17 +11,10 @@ from django.utils import timezone
 
 from agents import sources
 from agents.knowledge import runs
-from agents.models import Article, Passage, Source, SourceDocument, SourceRun, StagedArticle
+from agents.models import Article, Passage, Source, SourceRun, StagedArticle
+from tests.agents.small_readings import SITE, add, again, states, titles, work
 from tests.agents.small_site import Reply, Site, page, served
 from tests.cast import Cast
-
-SITE = {
-    "/": page("Start", "/a", "/b?utm_source=x#top", "/c", "https://elsewhere.example/"),
-    "/a": page("Alpha", "/d", "/picture.png"),
-    "/b": page("Beta", "javascript:alert(1)"),
-    "/c": page("Gamma"),
-    "/d": page("Delta", "/a"),
-}
 
 
 @pytest.fixture
@@ -29,36 +22,6 @@ def site(settings: Any) -> Iterator[Site]:
     settings.HALO_OUTGOING_HOSTS = ["127.0.0.1"]
     with served(SITE) as running:
         yield running
-
-
-def add(cast: Cast, site: Site, path: str = "/", **values: Any) -> Source:
-    source = Source(org=cast.acme.org, kind="site", name="Site", address=f"{site.address}{path}", **values)
-    return sources.add_source(source=source, by=cast.sue)
-
-
-def work(source: Source) -> SourceRun:
-    """Does what workers would, until the reading has ended."""
-    run = SourceRun.objects.filter(source=source).latest("created_at")
-    for _ in range(50):
-        if not run.is_open:
-            return run
-        runs.work(run.pk, run.claim)
-        run.refresh_from_db()
-    raise AssertionError("it does not end")
-
-
-def again(source: Source) -> SourceRun:
-    sources.read_again(source=Source.objects.get(pk=source.pk), by=None)
-    return work(source)
-
-
-def titles(source: Source) -> set[str]:
-    return set(Article.objects.filter(source=source).values_list("title", flat=True))
-
-
-def states(run: SourceRun, site: Site) -> dict[str, str]:
-    rows = SourceDocument.objects.filter(run=run).values_list("key", "state")
-    return {key.removeprefix(site.address): state for key, state in rows}
 
 
 def test_a_site_is_read_with_its_pages_headings_addresses_and_nothing_of_other_sites(cast: Cast, site: Site) -> None:

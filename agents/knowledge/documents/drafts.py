@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+# Goes up when the same bytes become another text: then pages that have not changed are read whole once more.
+VERSION = 1
 MAX_TITLE = 500
 MAX_ID = 255
 MAX_CONTENT = 1024 * 1024
