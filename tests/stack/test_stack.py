@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from halo import wire
-from tests.stack.conftest import Stack, until
+from tests.product import Stack, until
 
 pytestmark = pytest.mark.xdist_group("stack")
 
