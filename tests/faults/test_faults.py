@@ -1,0 +1,113 @@
+"""Faults under load: whatever dies, each accepted turn is there once and in order, and the next visitor is answered.
+
+A short form runs with the other tests; `make faults` runs the long one and prints the table. HALO_FAULTS says how often
+each fault strikes, HALO_FAULTS_REPORT where the figures go as JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.conversations.receiver import Receiver
+from tests.faults.clients import PAY, Client, model_that_grants
+from tests.faults.kinds import KINDS, Kind
+from tests.faults.reckoning import Bout, as_json, reckon, table
+from tests.product import Stack, running, until
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
+ROUNDS = int(os.environ.get("HALO_FAULTS", "1"))
+REPORT = os.environ.get("HALO_FAULTS_REPORT", "")
+CLIENTS = 6
+# In the short form other tests run beside, and the times are those of a machine that has nothing else to do.
+SLACK = 1.0 if REPORT else 4.0
+# Nobody may be kept longer than this, however unlucky.
+EVERYBODY_SECONDS = 60.0
+
+SET_UP = """
+from agents.models import Agent, CustomTool
+from agents.services import change_agent
+from agents.tools.services import add_tool
+agent = Agent.objects.select_related("org").get(pk="{agent}")
+schema = {{"type": "object", "properties": {{"order_id": {{"type": "string"}}}}, "required": ["order_id"]}}
+tool = CustomTool(org=agent.org, name="{name}", description="Pays an order.", method="POST", parameters=schema,
+                  needs_verified_user=False, needs_confirmation=False, url_template="{url}")
+add_tool(tool=tool, headers={{}}, by=None)
+agent.tools = [str(tool.pk)]
+change_agent(agent=agent, names=["tools"], by=None)
+"""
+
+
+@dataclass
+class Field:
+    """The product, the shop whose tool the agent calls, and what has happened so far."""
+
+    stack: Stack
+    receiver: Receiver
+    bouts: list[Bout] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def battle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    receiver = Receiver()
+    with running(tmp_path_factory.mktemp("faults"), HALO_OUTGOING_HOSTS="127.0.0.1") as stack:
+        code = SET_UP.format(agent=stack.org["agent_id"], name=PAY, url=f"{receiver.base}/pay")
+        stack.manage("shell", "-c", code)
+        stack.model.default = model_that_grants  # type: ignore[assignment]
+        found = Field(stack, receiver)
+        yield found
+    receiver.server.shutdown()
+    receiver.server.server_close()
+    print(f"\n{table(found.bouts)}")
+    if REPORT:
+        Path(REPORT).write_text(as_json(found.bouts))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name.replace(" ", "-") for kind in KINDS])
+def test_every_accepted_turn_is_there_once_and_in_order_after(battle: Field, kind: Kind) -> None:
+    bouts = [fight(battle, kind) for _ in range(ROUNDS)]
+
+    for bout in bouts:
+        assert not (bout.lost or bout.doubled or bout.out_of_order or bout.flaws), bout
+    slow = [bout.first for bout in bouts if bout.first > kind.within * SLACK]
+    assert not slow, f"somebody new waited {max(slow):.1f} s, {kind.within} s are promised"
+
+
+def fight(battle: Field, kind: Kind) -> Bout:
+    """One fault under load, until everybody is answered again."""
+    stack, prefix = battle.stack, f"b{len(battle.bouts)}"
+    bout = Bout(kind.name, kind.within)
+    clients = [Client(stack, f"{prefix}-c{number}") for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    until(lambda: all(client.answered_since(0) for client in clients), seconds=60, what="everybody is served")
+    newcomer = Client(stack, f"{prefix}-newcomer")
+    struck_at, in_force_at = time.monotonic(), 0.0
+
+    def in_force() -> None:
+        nonlocal in_force_at
+        in_force_at = time.monotonic()
+        newcomer.start()
+
+    kind.strike(stack, clients, in_force)
+    everybody = [*clients, newcomer]
+    until(
+        lambda: all(client.answered_since(in_force_at) for client in everybody),
+        seconds=EVERYBODY_SECONDS * SLACK,
+        what=f"everybody is served again after: {kind.name}",
+    )
+    for client in everybody:
+        client.stopping.set()
+    for client in everybody:
+        client.join(timeout=120)
+    answered = [client.answered_since(in_force_at) or float("inf") for client in everybody]
+    bout.first, bout.everybody = round(min(answered) - struck_at, 2), round(max(answered) - struck_at, 2)
+    reckon(bout, prefix=prefix, clients=everybody, stack=stack, receiver=battle.receiver)
+    battle.bouts.append(bout)
+    return bout
