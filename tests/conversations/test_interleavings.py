@@ -345,8 +345,8 @@ class Theatre:
             try:
                 with transaction.atomic():
                     Stage(self.cast, self.key, self.locks).play(steps)
-            except AssertionError as error:
-                return str(error).partition("\n")[0] or "AssertionError"
+            except Exception as error:
+                return str(error).partition("\n")[0] or type(error).__name__
             finally:
                 transaction.set_rollback(True)
         return ""

@@ -114,6 +114,6 @@ KINDS = [
     Kind("Redis frozen for 3 s", freeze_redis, 10),
     Kind("Redis flushed", flush_redis, 10),
     Kind("PostgreSQL restarted", restart_postgres, 5),
-    Kind("deploy", deploy, 10),
     Kind("clients hang up", hang_up, 5),
+    Kind("deploy", deploy, 10),
 ]
