@@ -25,6 +25,21 @@ from halo.embedded import locate
 from tests.fake_model import FakeModel
 
 ROOT = Path(__file__).resolve().parents[1]
+# Long, as tests may have to share the machine with much else.
+START_SECONDS = 180
+
+OFFER_TOOL = """
+from agents.models import Agent, CustomTool
+from agents.services import change_agent
+from agents.tools.services import add_tool
+agent = Agent.objects.select_related("org").get(pk="{agent}")
+schema = {{"type": "object", "properties": {{"order_id": {{"type": "string"}}}}, "required": ["order_id"]}}
+tool = CustomTool(org=agent.org, name="{name}", description="Pays an order.", method="POST", parameters=schema,
+                  needs_verified_user=False, needs_confirmation=False, url_template="{url}", is_idempotent={safe})
+add_tool(tool=tool, headers={{}}, by=None)
+agent.tools = [*agent.tools, str(tool.pk)]
+change_agent(agent=agent, names=["tools"], by=None)
+"""
 
 
 @dataclass
@@ -53,6 +68,11 @@ class Stack:
             [sys.executable, "manage.py", *args], cwd=ROOT, env=self.env, check=True, capture_output=True, text=True
         )
         return done.stdout
+
+    def offer_tool(self, name: str, url: str, *, is_idempotent: bool = False) -> None:
+        """Gives the agent a tool that changes something elsewhere."""
+        values = {"agent": self.org["agent_id"], "name": name, "url": url, "safe": is_idempotent}
+        self.manage("shell", "-c", OFFER_TOOL.format(**values))
 
     def say(self, message: str, *, headers: dict[str, str] | None = None, timeout: float = 70, **body: Any) -> Answer:
         request = urllib.request.Request(
@@ -157,8 +177,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(data_dir: Path, **more: str) -> Iterator[Stack]:
-    """The product on an empty data folder, with `more` in its environment; stopped at the end."""
+def running(data_dir: Path) -> Iterator[Stack]:
+    """The product on an empty data folder; stopped at the end."""
     port = free_port()
     with FakeModel() as model:
         env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
@@ -166,14 +186,14 @@ def running(data_dir: Path, **more: str) -> Iterator[Stack]:
             "HALO_DATA_DIR": str(data_dir),
             "HALO_PORT": str(port),
             "HALO_RATE_LIMITS": "off",
+            "HALO_OUTGOING_HOSTS": "127.0.0.1",
             "OPENAI_BASE_URL": model.base_url,
             "OPENAI_API_KEY": "test",
             "HALO_MODEL": "fake",
-            **more,
         }
         stack = Stack(data_dir, port, model, env, up(env))
         try:
-            until(lambda: is_ready(port), seconds=60, what="the product is ready")
+            until(lambda: is_ready(port), seconds=START_SECONDS, what="the product is ready")
             stack.org = json.loads(stack.manage("create_org", "Acme", "--json").splitlines()[-1])
             yield stack
         finally:

@@ -16,6 +16,7 @@ from halo.embedded import locate
 from tests.faults.clients import Client
 from tests.product import Stack, until
 
+DEPLOY = "deploy"
 FROZEN_SECONDS = 3.0
 InForce = Callable[[], None]
 
@@ -115,5 +116,5 @@ KINDS = [
     Kind("Redis flushed", flush_redis, 10),
     Kind("PostgreSQL restarted", restart_postgres, 5),
     Kind("clients hang up", hang_up, 5),
-    Kind("deploy", deploy, 10),
+    Kind(DEPLOY, deploy, 10),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -45,10 +46,13 @@ class Bout:
     # Seconds until somebody new was answered, and until everybody was.
     first: float = 0.0
     everybody: float = 0.0
+    # How many processes of this machine wanted a core meanwhile, on average over a minute.
+    load: float = 0.0
 
 
 def reckon(bout: Bout, *, prefix: str, clients: Sequence[Client], stack: Stack, receiver: Receiver) -> None:
     """Fills `bout` with what went wrong."""
+    bout.load = round(os.getloadavg()[0], 1)
     rows = stack.sql(TRANSCRIPTS, f"{prefix}-%")
     turns: dict[str, set[Any]] = defaultdict(set)
     by_turn: dict[Any, list[Any]] = defaultdict(list)
@@ -118,6 +122,9 @@ def table(bouts: Sequence[Bout]) -> str:
             f"{sum(len(b.flaws) for b in mine):>6}{firsts[len(firsts) // 2]:>11.1f}{firsts[-1]:>7.1f}"
             f"{max(b.everybody for b in mine):>13.1f}{mine[0].within:>11.0f}"
         )
+    loads = sorted(bout.load for bout in bouts)
+    if loads:
+        lines.append(f"{os.cpu_count()} cores, load {loads[0]} to {loads[-1]}, median {loads[len(loads) // 2]}")
     return "\n".join(lines)
 
 

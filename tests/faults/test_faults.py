@@ -16,7 +16,7 @@ import pytest
 
 from tests.conversations.receiver import Receiver
 from tests.faults.clients import GIVE_UP_SECONDS, PAY, Client, model_that_grants
-from tests.faults.kinds import KINDS, Kind
+from tests.faults.kinds import DEPLOY, KINDS, Kind
 from tests.faults.reckoning import Bout, as_json, reckon, table
 from tests.product import Stack, running, until
 
@@ -24,22 +24,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 ROUNDS = int(os.environ.get("HALO_FAULTS", "1"))
 REPORT = os.environ.get("HALO_FAULTS_REPORT", "")
+# Stopping and starting everything takes as long as several of the others, so it comes every second time.
+FAULTS = [kind for number in range(ROUNDS) for kind in KINDS if kind.name != DEPLOY or number % 2 == 0]
 CLIENTS = 6
 # In the short form other tests run beside, and the times are those of a machine that has nothing else to do.
 SLACK = 1.0 if REPORT else 4.0
-
-SET_UP = """
-from agents.models import Agent, CustomTool
-from agents.services import change_agent
-from agents.tools.services import add_tool
-agent = Agent.objects.select_related("org").get(pk="{agent}")
-schema = {{"type": "object", "properties": {{"order_id": {{"type": "string"}}}}, "required": ["order_id"]}}
-tool = CustomTool(org=agent.org, name="{name}", description="Pays an order.", method="POST", parameters=schema,
-                  needs_verified_user=False, needs_confirmation=False, url_template="{url}")
-add_tool(tool=tool, headers={{}}, by=None)
-agent.tools = [str(tool.pk)]
-change_agent(agent=agent, names=["tools"], by=None)
-"""
 
 
 @dataclass
@@ -54,9 +43,8 @@ class Field:
 @pytest.fixture(scope="module")
 def battle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     receiver = Receiver()
-    with running(tmp_path_factory.mktemp("faults"), HALO_OUTGOING_HOSTS="127.0.0.1") as stack:
-        code = SET_UP.format(agent=stack.org["agent_id"], name=PAY, url=f"{receiver.base}/pay")
-        stack.manage("shell", "-c", code)
+    with running(tmp_path_factory.mktemp("faults")) as stack:
+        stack.offer_tool(PAY, f"{receiver.base}/pay")
         stack.model.default = model_that_grants  # type: ignore[assignment]
         found = Field(stack, receiver)
         yield found
@@ -65,16 +53,14 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     print(f"\n{table(found.bouts)}")
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=[kind.name.replace(" ", "-") for kind in KINDS])
+@pytest.mark.parametrize(
+    "kind", FAULTS, ids=[f"{kind.name}-{number}".replace(" ", "-") for number, kind in enumerate(FAULTS)]
+)
 def test_every_accepted_turn_is_there_once_and_in_order_after(battle: Field, kind: Kind) -> None:
-    # Stopping and starting everything takes as long as several of the others.
-    rounds = ROUNDS if kind.name != "deploy" else (ROUNDS + 1) // 2
-    bouts = [fight(battle, kind) for _ in range(rounds)]
+    bout = fight(battle, kind)
 
-    for bout in bouts:
-        assert not (bout.lost or bout.doubled or bout.out_of_order or bout.flaws), bout
-    slow = [bout.first for bout in bouts if bout.first > kind.within * SLACK]
-    assert not slow, f"somebody new waited {max(slow):.1f} s, {kind.within} s are promised"
+    assert not (bout.lost or bout.doubled or bout.out_of_order or bout.flaws), bout
+    assert bout.first <= kind.within * SLACK, f"somebody new waited {bout.first} s, {kind.within} s are promised"
 
 
 def fight(battle: Field, kind: Kind) -> Bout:
