@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conversations.receiver import Receiver
-from tests.faults.clients import GIVE_UP_SECONDS, PAY, Client, model_that_grants
+from tests.faults.clients import GIVE_UP_SECONDS, PAY, Client, Streamer, model_that_grants
 from tests.faults.kinds import DEPLOY, KINDS, Kind
 from tests.faults.reckoning import Bout, as_json, reckon, table
 from tests.product import Stack, running, until
@@ -67,7 +67,7 @@ def fight(battle: Field, kind: Kind) -> Bout:
     """One fault under load, until everybody is answered again."""
     stack, prefix = battle.stack, f"b{len(battle.bouts)}"
     bout = Bout(kind.name, kind.within)
-    clients = [Client(stack, f"{prefix}-c{number}") for number in range(CLIENTS)]
+    clients = [(Client, Streamer)[number % 2](stack, f"{prefix}-c{number}") for number in range(CLIENTS)]
     for client in clients:
         client.start()
     until(lambda: all(client.answered_since(0) for client in clients), seconds=60, what="everybody is served")
