@@ -14,7 +14,7 @@ from halo import wire
 from tests.conversations.receiver import Receiver
 from tests.product import Stack, until
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
 
 
 def workers_answer(stack: Stack) -> None:
