@@ -11,7 +11,7 @@ SYNC_DEV := $(SYNC) requirements/dev.txt $$(test ! -e .venv/.smallmodel || echo 
 # Says nothing unless the command fails.
 quietly = @out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; echo 'Failed: $(1)'; exit 1; }
 
-.PHONY: run test smallmodel check lint fix schema lock clean
+.PHONY: run test faults smallmodel check lint fix schema lock clean
 
 run: .venv/.base  ## start Halo: databases, migrations, web, workers, and a first organisation to try it with
 	@$(BIN)/python -m compileall -q halo orgs sessions agents conversations
@@ -19,6 +19,11 @@ run: .venv/.base  ## start Halo: databases, migrations, web, workers, and a firs
 
 test: .venv/.dev $(wildcard .venv/.smallmodel)  ## the whole suite; `make test ARGS="-k session"` for a part of it
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+faults: .venv/.dev  ## the long form of what is random: 10,000 interleavings, 204 faults; the figures go to .venv/faults.json
+	HALO_INTERLEAVINGS=10000 HALO_TAKEOVERS=50 $(BIN)/python -m pytest -n 2 --dist loadfile \
+		tests/conversations/test_interleavings.py tests/conversations/test_takeover.py
+	HALO_FAULTS=24 HALO_FAULTS_REPORT=.venv/faults.json $(BIN)/python -m pytest -m faults -s -p no:randomly tests/faults
 
 smallmodel: .venv/.smallmodel  ## a real model for the tests that would otherwise be skipped: 130 MB
 

@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from conversations.models import OutboxItem
@@ -23,33 +24,40 @@ LEASE = dt.timedelta(minutes=5)
 def send_due() -> int:
     """Sends what is due and returns how much was sent; several senders at once do not send the same item."""
     sent = 0
-    for item in _take():
+    for _ in range(BATCH):
+        item = _take()
+        if item is None:
+            break
         try:
             _send(item)
         except Exception as error:
             _put_off(item, type(error).__name__)
         else:
-            item.done_at = timezone.now()
-            item.error = ""
-            item.save(update_fields=["done_at", "error"])
+            # Whoever has it by now: it was sent.
+            _items(item).update(done_at=timezone.now(), dead_at=None, error="")
             sent += 1
     return sent
 
 
-def _take() -> list[OutboxItem]:
-    """Leases the items that are due: sending is network, so no transaction is open while it happens."""
+def _take() -> OutboxItem | None:
+    """Leases one item that is due: sending is network, so no transaction is open while it happens.
+
+    One at a time, since the lease of a whole batch would run out before a slow mail server got to the last of it.
+    """
+    now = timezone.now()
     with transaction.atomic():
-        items = list(
-            OutboxItem.objects.due(now=timezone.now())
+        item: OutboxItem | None = (
+            OutboxItem.objects.due(now=now)
             .select_related("ticket__team")
             .select_for_update(of=("self",), skip_locked=True)
-            .order_by("next_attempt_at", "id")[:BATCH]
+            .order_by("next_attempt_at", "id")
+            .first()
         )
-        for item in items:
+        if item is not None:
             item.attempts += 1
-            item.next_attempt_at = timezone.now() + LEASE
-        OutboxItem.objects.bulk_update(items, ["attempts", "next_attempt_at"])
-    return items
+            item.next_attempt_at = now + LEASE
+            item.save(update_fields=["attempts", "next_attempt_at"])
+    return item
 
 
 def _send(item: OutboxItem) -> None:
@@ -69,9 +77,16 @@ def _send(item: OutboxItem) -> None:
 
 def _put_off(item: OutboxItem, error: str) -> None:
     log.warning("outbox_failed", kind=item.kind, attempts=item.attempts, error=error)
-    item.error = error
-    if item.attempts >= MAX_ATTEMPTS:
-        item.dead_at = timezone.now()
-    else:
-        item.next_attempt_at = timezone.now() + FIRST_PAUSE * 2 ** (item.attempts - 1)
-    item.save(update_fields=["error", "dead_at", "next_attempt_at"])
+    is_dead = item.attempts >= MAX_ATTEMPTS
+    # Where the lease ran out meanwhile, the item is another sender's.
+    _items(item).filter(attempts=item.attempts).update(
+        error=error,
+        dead_at=timezone.now() if is_dead else None,
+        next_attempt_at=timezone.now() + FIRST_PAUSE * 2 ** (item.attempts - 1),
+    )
+
+
+def _items(item: OutboxItem) -> QuerySet[OutboxItem]:
+    """The item, as long as nobody has sent it."""
+    found: QuerySet[OutboxItem] = OutboxItem.objects.for_org(item.org_id).filter(pk=item.pk, done_at=None)
+    return found

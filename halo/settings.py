@@ -283,6 +283,8 @@ HALO_MODEL_HOSTS = env.list("HALO_MODEL_HOSTS", default=[])
 HALO_OUTGOING_HOSTS = env.list("HALO_OUTGOING_HOSTS", default=[])
 
 # --- Mail ------------------------------------------------------------------------------------------------------------
+# A mail server that answers nothing must not hold a worker for ever.
+EMAIL_TIMEOUT = 10
 EMAIL_CONFIG = env.email_url("HALO_EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("HALO_EMAIL_FROM", default="halo@localhost")

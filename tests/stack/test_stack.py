@@ -6,13 +6,15 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Iterator
 
 import pytest
 
 from halo import wire
-from tests.stack.conftest import Stack, until
+from tests.conversations.receiver import Receiver
+from tests.product import Stack, until
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
 
 
 def workers_answer(stack: Stack) -> None:
@@ -137,15 +139,98 @@ def test_sixteen_messages_at_once_are_answered_in_one_unbroken_order(stack: Stac
     assert rows == [(seq, part) for seq in range(1, 18) for part in (0, 1)]
 
 
-def test_the_same_request_sent_often_at_once_is_one_turn_and_one_answer(stack: Stack) -> None:
-    stack.model.reply("only once", delay=1)
+def at_once(stack: Stack, message: str, *, times: int = 100) -> dict[str, object]:
+    """The same request, with the same key, many times at once; the one body that all were answered."""
     key = {"Idempotency-Key": str(uuid.uuid4())}
-    waiting = [stack.in_background("Pay my bill", headers=key) for _ in range(20)]
+    waiting = [stack.in_background(message, headers=key) for _ in range(times)]
     answers = [one.answer() for one in waiting]
-
+    assert {answer.status for answer in answers} == {200}
     assert len({answer.raw for answer in answers}) == 1
-    assert answers[0].status == 200
+    turns = stack.sql("SELECT turn_id FROM conversations_message WHERE part = 0 AND text = %s", message)
+    assert turns == [(uuid.UUID(answers[0].body["turn_id"]),)]
+    return answers[0].body
+
+
+def tickets_of(stack: Stack, turn_id: object) -> int:
+    return int(stack.sql("SELECT count(*) FROM conversations_ticket WHERE turn_id = %s", uuid.UUID(str(turn_id)))[0][0])
+
+
+def test_a_hundred_identical_requests_at_once_are_one_turn_one_ticket_and_one_model_call(stack: Stack) -> None:
+    stack.model.reply("I will get somebody.", delay=1)
+
+    told = at_once(stack, "I want to talk to a human, and I say it a hundred times")
+
     assert len(stack.model.requests) == 1
+    assert tickets_of(stack, told["turn_id"]) == 1
+    assert [action["type"] for action in told["actions"]] == ["escalate"]  # type: ignore[attr-defined]
+
+
+# --- Effects ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> Iterator[Receiver]:
+    """Another system with a tool that may be called again, and one that may not."""
+    receiver = Receiver()
+    stack.offer_tool("pay", f"{receiver.base}/pay")
+    stack.offer_tool("reserve", f"{receiver.base}/reserve", is_idempotent=True)
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+def keys_of(shop: Receiver) -> list[str]:
+    return [headers["idempotency-key"] for _, _, headers, _ in shop.asked]
+
+
+def test_a_hundred_identical_requests_at_once_call_another_system_once(stack: Stack, shop: Receiver) -> None:
+    shop.asked.clear()
+    stack.model.reply("", tool_calls=[("pay", {"order_id": "A1"})], delay=0.5).reply("Paid.")
+
+    told = at_once(stack, "Pay A1, said a hundred times")
+
+    assert keys_of(shop) == [f"halo-{told['turn_id']}-0"]
+    assert len(stack.model.requests) == 2
+    assert [action["type"] for action in told["actions"]] == ["custom"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("tool", "slow", "called", "actions"),
+    [
+        # The call had its answer, which the next attempt replays.
+        ("pay", False, 1, ["custom", "create_ticket"]),
+        # It had none: only the receiver knows, so nobody calls again, and nothing is claimed.
+        ("pay", True, 1, ["create_ticket"]),
+        # It had none, but the receiver knows a repeat by its key.
+        ("reserve", True, 2, ["custom", "create_ticket"]),
+    ],
+)
+def test_a_worker_killed_between_effects_and_record_repeats_only_what_may_be_repeated(
+    stack: Stack, shop: Receiver, tool: str, slow: bool, called: int, actions: list[str]
+) -> None:
+    workers_answer(stack)
+    shop.asked.clear()
+    shop.delay = 20.0 if slow else 0.0
+    asked = [("create_ticket", {"subject": "A1", "message": "Look at it."}), (tool, {"order_id": "A1"})]
+    # The ticket comes second in time and last in order: it waits for the record.
+    stack.model.reply("", tool_calls=asked[::-1])
+    if not slow:
+        stack.model.reply("too late", delay=20)
+    stack.model.reply("Done.")
+    waiting = stack.in_background("Do it")
+    until(lambda: shop.asked if slow else len(stack.model.requests) == 2, seconds=20, what="the effect is under way")
+    shop.delay = 0.0
+
+    stack.kill("worker")
+    told = waiting.answer().body
+
+    assert told["text"] == "Done."
+    assert [action["type"] for action in told["actions"]] == actions
+    assert keys_of(shop) == [f"halo-{told['turn_id']}-0"] * called
+    assert tickets_of(stack, told["turn_id"]) == 1
+
+
+# --- Deploys ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_deploy_returns_turns_that_take_longer_to_the_queue_at_no_cost(stack: Stack) -> None:

@@ -1,0 +1,382 @@
+"""Any order of messages, attempts, deaths, takeovers, hand-backs and closings: nobody is answered twice or too late.
+
+Each step is the product's own transaction against PostgreSQL, and steps of different people are mixed at random. Beside
+it runs an account of what must have become of every turn. An order that fails is shortened to the steps that matter and
+printed; HALO_INTERLEAVINGS says how many are tried, HALO_SEED which.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from conversations import ending, processes, services, sweep, takeover, turns
+from conversations.models import Conversation, Message, Turn
+from conversations.recording import Overtaken, Reply, settle
+from conversations.requests import ChatRequest
+from conversations.takeover import NotOpen
+from conversations.turns import MAX_LOST, Claim
+from halo import wire
+from orgs.models import WidgetKey
+from tests.cast import Cast
+
+ORDERS = int(os.environ.get("HALO_INTERLEAVINGS", "150"))
+# Two answering processes, which hold their locks but for the moment in which they die.
+PROCESSES = (1 << 61 | 11, 1 << 61 | 13)
+# How often a step is drawn; each comes with a number that chooses among what there is to choose from.
+WEIGHTS = {
+    "say": 4,
+    "retry": 2,
+    "claim": 7,
+    "record": 6,
+    "fail": 2,
+    "give_back": 1,
+    "die": 2,
+    "run_out": 1,
+    "take_over": 3,
+    "hand_back": 3,
+    "close": 1,
+}
+Order = list[tuple[str, int]]
+
+
+@dataclass
+class Talk:
+    """What must be true of a conversation."""
+
+    pk: uuid.UUID
+    session_id: str
+    seq: int = 0
+    epoch: int = 0
+    is_taken: bool = False
+    is_closed: bool = False
+    heir: Talk | None = None
+    # The agent's words when people stepped in or closed; none may be added until they hand back.
+    words: int | None = None
+
+
+@dataclass
+class Told:
+    """What must be true of a turn."""
+
+    pk: uuid.UUID
+    key: str
+    named: str
+    talk: Talk
+    seq: int
+    status: str
+    outcome: str = ""
+    claimed_by: int | None = None
+    attempt: int = 0
+    lost: int = 0
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.status in ("queued", "running")
+
+    def end(self, status: str, outcome: str = "") -> None:
+        assert self.is_in_flight, "it ends once"
+        self.status, self.outcome = status, outcome
+
+
+@dataclass
+class Attempt:
+    """An answer on its way; it may have lost its turn without knowing."""
+
+    told: Told
+    held: Claim
+    turn: Turn
+    epoch: int
+
+    @property
+    def stands(self) -> bool:
+        told, held = self.told, self.held
+        return (told.status, told.claimed_by, told.attempt) == ("running", held.process_id, held.attempt)
+
+
+@dataclass
+class Stage:
+    """A visitor, two answering processes, a teammate and the sweep, one step at a time."""
+
+    cast: Cast
+    key: WidgetKey
+    locks: psycopg.Connection[Any]
+    talks: list[Talk] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def play(self, steps: Order) -> None:
+        self.say(0)
+        for name, which in steps:
+            getattr(self, name)(which)
+        self._finish()
+        self._compare()
+
+    # --- The visitor ---
+
+    def say(self, which: int) -> None:
+        """A new message, in a session that the visitor knows, however old."""
+        named = _pick(self.talks, which)
+        key = f"message-{len(self.told):08}"
+        turn_id = self._accept(key, named.session_id if named else "")
+        talk = self._heir_of(named, turn_id)
+        talk.seq += 1
+        told = Told(turn_id, key, named.session_id if named else "", talk, talk.seq, "queued")
+        self._unless_taken(told)
+        self.told.append(told)
+
+    def retry(self, which: int) -> None:
+        """The same message with the same key: joined, replayed, or reopened where it had failed."""
+        told = _pick(self.told, which)
+        if told is None:
+            return
+        assert self._accept(told.key, told.named) == told.pk
+        if told.status != "failed":
+            return
+        talk = self._heir_of(told.talk, told.pk)
+        talk.seq += 1
+        told.talk, told.seq, told.status, told.lost = talk, talk.seq, "queued", 0
+        self._unless_taken(told)
+
+    def _accept(self, key: str, session_id: str) -> uuid.UUID:
+        return services.accept(
+            org=self.key.org,
+            key_id=self.key.pk,
+            request=ChatRequest(message="Hello", session_id=session_id, body_hash=key),
+            idempotency_key=key,
+            address="192.0.2.1",
+            request_id="r",
+            now=timezone.now(),
+        ).turn_id
+
+    def _heir_of(self, talk: Talk | None, turn_id: uuid.UUID) -> Talk:
+        """The conversation in which a message to `talk` is said: a fresh one after closed ones."""
+        while talk is not None and talk.is_closed and talk.heir is not None:
+            talk = talk.heir
+        if talk is not None and not talk.is_closed:
+            return talk
+        row = Conversation.objects.select_related("session").get(turns=turn_id)
+        heir = Talk(row.pk, row.session.session_id)
+        if talk is not None:
+            talk.heir = heir
+        self.talks.append(heir)
+        return heir
+
+    def _unless_taken(self, told: Told) -> None:
+        if told.talk.is_taken:
+            told.end("done", "human")
+
+    # --- Whoever answers ---
+
+    def claim(self, which: int) -> None:
+        told = _pick([told for told in self.told if told.is_in_flight], which)
+        if told is not None:
+            self._claim(told, PROCESSES[which % 2])
+
+    def _claim(self, told: Told, process_id: int) -> Attempt | None:
+        before = [other for other in self.told if other.talk is told.talk and other.seq < told.seq]
+        may = told.status == "queued" and not any(other.is_in_flight for other in before)
+        held = turns.claim(told.pk, process_id=process_id)
+        assert (held is not None) == may
+        if held is None:
+            return None
+        told.status, told.claimed_by, told.attempt = "running", process_id, told.attempt + 1
+        assert (held.attempt, held.epoch) == (told.attempt, told.talk.epoch)
+        turn = Turn.objects.select_related("agent_version").get(pk=told.pk)
+        self.attempts.append(Attempt(told, held, turn, held.epoch))
+        return self.attempts[-1]
+
+    def record(self, which: int) -> None:
+        attempt = _pick(self.attempts, which)
+        if attempt is None:
+            return
+        self.attempts.remove(attempt)
+        try:
+            with transaction.atomic():
+                settle(attempt.turn, Reply(outcome=Turn.Outcome.ANSWERED, text="Yes"), held=attempt.held)
+        except Overtaken:
+            assert not (attempt.stands and attempt.epoch == attempt.told.talk.epoch), "a good answer was dropped"
+        else:
+            assert attempt.stands and attempt.epoch == attempt.told.talk.epoch, "an answer came too late and was kept"
+            attempt.told.end("done", "answered")
+        ending.announce(attempt.told.pk, attempt.held.conversation_id)
+
+    def fail(self, which: int) -> None:
+        attempt = _pick(self.attempts, which)
+        if attempt is None:
+            return
+        self.attempts.remove(attempt)
+        assert ending.close(attempt.told.pk, code="unavailable", held=attempt.held) == attempt.stands
+        if attempt.stands:
+            attempt.told.end("failed")
+
+    def give_back(self, which: int) -> None:
+        """A deploy: the process returns what it has, though it may go on to answer it all the same."""
+        attempt = _pick(self.attempts, which)
+        if attempt is not None:
+            assert turns.give_back(attempt.held) == attempt.stands
+            if attempt.stands:
+                attempt.told.status, attempt.told.claimed_by = "queued", None
+
+    def die(self, which: int) -> None:
+        """A process is thought dead, and the sweep frees what it had; its attempts go on all the same."""
+        process_id = PROCESSES[which % 2]
+        self.locks.execute("SELECT pg_advisory_unlock(%s)", [process_id])
+        sweep.run(may_free=True)
+        assert processes._try_lock(self.locks, process_id)
+        for told in self.told:
+            if told.status == "running" and told.claimed_by == process_id:
+                told.lost += 1
+                if told.lost == MAX_LOST:
+                    told.end("failed")
+                else:
+                    told.status, told.claimed_by = "queued", None
+
+    def run_out(self, which: int) -> None:
+        """A turn's time is over."""
+        told = _pick([told for told in self.told if told.is_in_flight], which)
+        if told is not None:
+            Turn.objects.filter(pk=told.pk).update(answer_by=timezone.now())
+            sweep.run(may_free=False)
+            told.end("failed")
+
+    # --- A teammate ---
+
+    def take_over(self, which: int) -> None:
+        self._step(which, takeover.take_over, lambda talk: not talk.is_closed, is_taken=True)
+
+    def hand_back(self, which: int) -> None:
+        self._step(which, takeover.hand_back, lambda talk: talk.is_taken and not talk.is_closed, is_taken=False)
+
+    def close(self, which: int) -> None:
+        self._step(which, takeover.close, lambda talk: not talk.is_closed, is_closed=True)
+
+    def _step(self, which: int, step: Any, may: Any, **changes: bool) -> None:
+        # The latest conversations, so that the teammate is where something happens.
+        talk = self.talks[-1 - which % min(len(self.talks), 2)]
+        try:
+            step(
+                conversation=Conversation(pk=talk.pk, org=self.key.org, session_id=self._session(talk)),
+                by=self.cast.sue,
+            )
+        except NotOpen:
+            assert not may(talk)
+            return
+        assert may(talk)
+        self._agent_was_silent(talk)
+        talk.epoch += 1
+        for name, value in changes.items():
+            setattr(talk, name, value)
+        talk.words = self._words(talk) if talk.is_taken or talk.is_closed else None
+        for told in self.told:
+            if told.talk is talk and told.is_in_flight:
+                told.end("done", "human")
+
+    def _session(self, talk: Talk) -> Any:
+        return Conversation.objects.values_list("session_id", flat=True).get(pk=talk.pk)
+
+    def _words(self, talk: Talk) -> int:
+        return Message.objects.filter(conversation=talk.pk, author=Message.Author.AGENT).count()
+
+    def _agent_was_silent(self, talk: Talk) -> None:
+        if talk.words is not None:
+            assert self._words(talk) == talk.words, "the agent spoke although a person had stepped in or closed"
+
+    # --- The end ---
+
+    def _finish(self) -> None:
+        """Whatever still waits can be answered, in order; nothing is stuck."""
+        while waiting := sorted((told for told in self.told if told.is_in_flight), key=lambda told: told.seq):
+            told = waiting[0]
+            attempt = self._claim(told, PROCESSES[0]) if told.status == "queued" else None
+            at_work = attempt or next(one for one in self.attempts if one.told is told and one.stands)
+            self.attempts.remove(at_work)
+            self.attempts.insert(0, at_work)
+            self.record(0)
+        while self.attempts:
+            self.record(0)
+
+    def _compare(self) -> None:
+        for talk in self.talks:
+            self._agent_was_silent(talk)
+            mine = sorted((told for told in self.told if told.talk is talk), key=lambda told: told.seq)
+            rows = (
+                Turn.objects.filter(conversation=talk.pk).order_by("seq").values_list("pk", "seq", "status", "outcome")
+            )
+            assert list(rows) == [(told.pk, told.seq, told.status, told.outcome) for told in mine]
+            said = []
+            for told in mine:
+                said.append((told.pk, told.seq, 0, "visitor", told.status == "failed"))
+                if told.outcome:
+                    author = "agent" if told.outcome == "answered" else "system"
+                    said.append((told.pk, told.seq, 1, author, False))
+            messages = Message.objects.filter(conversation=talk.pk).order_by("seq", "part", "id")
+            assert list(messages.values_list("turn_id", "seq", "part", "author", "unanswered")) == said
+            row = Conversation.objects.get(pk=talk.pk)
+            assert (row.seq, row.epoch, row.message_count) == (talk.seq, talk.epoch, len(said))
+
+
+def _pick(among: list[Any], which: int) -> Any:
+    """The latest few, so that what is chosen is likely to be still on its way."""
+    return among[-1 - which % min(len(among), 4)] if among else None
+
+
+@dataclass
+class Theatre:
+    """Where orders are played, each on an empty stage."""
+
+    cast: Cast
+    key: WidgetKey
+    locks: psycopg.Connection[Any]
+
+    def failure_of(self, steps: Order) -> str:
+        """What went wrong, or nothing; whatever was stored is gone afterwards."""
+        with transaction.atomic():
+            try:
+                with transaction.atomic():
+                    Stage(self.cast, self.key, self.locks).play(steps)
+            except Exception as error:
+                return str(error).partition("\n")[0] or type(error).__name__
+            finally:
+                transaction.set_rollback(True)
+        return ""
+
+    def shortened(self, steps: Order) -> Order:
+        """The failing order without the steps that it fails without."""
+        for place in reversed(range(len(steps))):
+            without = steps[:place] + steps[place + 1 :]
+            if self.failure_of(without):
+                steps = without
+        return steps
+
+
+@pytest.fixture
+def theatre(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
+    # Redis is away: nobody is to hear the bell but this test.
+    monkeypatch.setattr(wire, "_away_until", float("inf"))
+    with processes._connect() as locks:
+        assert all(processes._try_lock(locks, process_id) for process_id in PROCESSES)
+        yield Theatre(cast, WidgetKey.objects.select_related("org").get(pk=cast.acme.key.pk), locks)
+
+
+@pytest.mark.timeout(7200)
+def test_in_any_order_of_steps_each_turn_ends_once_and_no_agent_speaks_after_a_takeover(theatre: Theatre) -> None:
+    seed = int(os.environ.get("HALO_SEED") or time.time_ns() % 1_000_000)
+    dice = random.Random(seed)
+    names, weights = list(WEIGHTS), list(WEIGHTS.values())
+    for _ in range(ORDERS):
+        drawn = dice.choices(names, weights, k=dice.randint(5, 16))
+        steps = [(name, dice.randrange(4)) for name in drawn]
+        if theatre.failure_of(steps):
+            shortest = theatre.shortened(steps)
+            pytest.fail(f"{theatre.failure_of(shortest)}: {shortest} (HALO_SEED={seed})")
