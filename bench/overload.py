@@ -13,12 +13,14 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +28,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from bench.latency import free_port, ready
+from bench.latency import TICKS, free_port, ready
 
 TOO_LONG = 75.0
+KINDS = ("gunicorn", "-Qllm", "postgres", "valkey")
+TOKEN = secrets.token_hex(16)
 
 
 @dataclass
@@ -49,6 +53,43 @@ class Seen:
 
     def counts(self) -> dict[str, int]:
         return {str(status): len(times) for status, times in sorted(self.times.items())}
+
+
+def cpu_by_process(up: int) -> Counter[str]:
+    """CPU seconds so far of the product's processes, by what they are, and of the clients."""
+    spent: Counter[str] = Counter(clients=sum(os.times()[:2]))  # type: ignore[arg-type]
+    for pid in descendants(up):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            line = Path(f"/proc/{pid}/cmdline").read_text()
+            kind = next(
+                (kind for kind in ("gunicorn", "-Qllm", "postgres", "valkey") if kind in line.replace("\0", "")), "rest"
+            )
+            spent[kind] += (int(fields[11]) + int(fields[12])) / TICKS
+    return spent
+
+
+def descendants(root: int) -> set[int]:
+    """A process and all that it has started."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    family = {root}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return family
+
+
+def sheds(port: int) -> dict[str, int]:
+    """Refusals by reason, as the product's own metrics tell them."""
+    time.sleep(2.5)
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request) as response:
+        lines = response.read().decode().splitlines()
+    found = (line.partition("}") for line in lines if line.startswith("halo_shed_total{"))
+    return {name.split('"')[1]: int(float(number)) for name, _, number in found if float(number)}
 
 
 class Client:
@@ -114,7 +155,7 @@ async def open_loop(client: Client, rate: float, seconds: float) -> tuple[Seen, 
     return seen, sent
 
 
-async def measure(port: int, key: str, options: argparse.Namespace) -> dict[str, Any]:
+async def measure(port: int, key: str, up: int, options: argparse.Namespace) -> dict[str, Any]:
     client = Client(port, key)
     await closed_loop(client, 4, 3)
     before = await closed_loop(client, 1, 5)
@@ -127,7 +168,9 @@ async def measure(port: int, key: str, options: argparse.Namespace) -> dict[str,
             break
         peak = rate
     await asyncio.sleep(5)
+    before_cpu = cpu_by_process(up)
     seen, sent = await open_loop(client, 3 * peak, options.seconds)
+    cpu = cpu_by_process(up) - before_cpu
     # What was still waiting at the end was answered afterwards: it is not counted.
     answered = seen.number(200) - seen.number(-1)
     del seen.times[-1]
@@ -145,6 +188,8 @@ async def measure(port: int, key: str, options: argparse.Namespace) -> dict[str,
         "refusal_p99_ms": round(refusals[int(len(refusals) * 0.99)] * 1000) if refusals else None,
         "before_p50_ms": round(statistics.median(before.times[200]) * 1000),
         "after_p50_ms": round(statistics.median(after.times[200]) * 1000) if 200 in after.times else None,
+        "sheds": sheds(port),
+        "cpu_s": {name: round(seconds, 1) for name, seconds in cpu.items()},
         "load_of_machine": os.getloadavg()[0],
     }
 
@@ -163,6 +208,7 @@ def main() -> None:
             "OPENAI_BASE_URL": f"http://127.0.0.1:{model_port}/v1",
             "OPENAI_API_KEY": "bench",
             "HALO_MODEL": "fake",
+            "HALO_METRICS_TOKEN": TOKEN,
         }
         fake = [sys.executable, "tests/fake_model.py", "--port", str(model_port), "--delay", str(options.delay)]
         up = [sys.executable, "manage.py", "up", "--data-dir", folder, "--port", str(port), "--no-demo"]
@@ -176,7 +222,7 @@ def main() -> None:
             create = [sys.executable, "manage.py", "create_org", "Bench", "--json"]
             made = subprocess.run(create, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
             key = json.loads(made.stdout.splitlines()[-1])["widget_key"]
-            figures = asyncio.run(measure(port, key, options))
+            figures = asyncio.run(measure(port, key, processes[1].pid, options))
         finally:
             for process in reversed(processes):
                 process.send_signal(signal.SIGTERM)

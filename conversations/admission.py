@@ -24,14 +24,18 @@ from conversations.models import ANSWER_WITHIN
 from halo import metrics, wire
 from halo.db import release_connection
 from halo.errors import RateLimited, Unavailable
+from halo.lanes import Lanes
 from orgs.models import Organization
 
 # A place that nobody left is gone by then: its turn has long been closed.
 LIFETIME_MS = int((ANSWER_WITHIN.total_seconds() + 10) * 1000)
 # Between taking a place and committing its turn lie milliseconds.
 UNWRITTEN_MS = 5000
-# For so long a process that was told that all is full refuses by itself, at a fraction of the cost.
-REMEMBER_SECONDS = 0.1
+# For so long a process that was told that all is full refuses by itself, and for so long it asks first.
+REMEMBER_SECONDS = 0.05
+CAREFUL_SECONDS = 10.0
+# Where too many have been on their way in for so long, and who came now would wait longer than this, a process refuses.
+CALM_SECONDS, OVERRUN_SECONDS = 3.0, 0.5
 # Threads of a web process that never wait for an answer, so that somebody is there to refuse, and for the staff.
 SPARE_THREADS = 64
 
@@ -39,27 +43,34 @@ _ALL, _WAITING, _CALM, _HEARD = "halo:turns:all", "halo:turns:waiting", "halo:tu
 
 # A burst may fill the queue at once. Where it has not been short for three seconds, what waits must be heard within
 # eight seconds at the pace of the last five, and within two where that goes on.
+# KEYS: all, waiting, calm, heard, own; ARGV: lifetime, most in all, most waiting, and for a place also most of one's
+# own, organisation and turn.
 _ENTER = """
 local time = redis.call('TIME')
 local second = tonumber(time[1])
 local now = second * 1000 + math.floor(time[2] / 1000)
-for i = 1, 3 do redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now) end
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return {'organisation', 2} end
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return {'all', 2} end
-local waiting, pace = redis.call('ZCARD', KEYS[3]), 0
-for ago = 1, 5 do pace = pace + tonumber(redis.call('GET', KEYS[5] .. (second - ago)) or 0) / 5 end
-local calm = tonumber(redis.call('GET', KEYS[4]) or 0)
+local function number(key)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  return redis.call('ZCARD', key)
+end
+if KEYS[5] and number(KEYS[5]) >= tonumber(ARGV[4]) then return {'organisation', 2} end
+if number(KEYS[1]) >= tonumber(ARGV[2]) then return {'all', 2} end
+local waiting, pace = number(KEYS[2]), 0
+for ago = 1, 5 do pace = pace + tonumber(redis.call('GET', KEYS[4] .. (second - ago)) or 0) / 5 end
+local calm = tonumber(redis.call('GET', KEYS[3]) or 0)
 if waiting <= math.max(16, pace / 2) then
   calm = now
-  redis.call('SET', KEYS[4], now, 'PX', ARGV[6])
+  redis.call('SET', KEYS[3], now, 'PX', ARGV[1])
 end
-local most, busy = tonumber(ARGV[5]), (now - calm) / 1000
+local most, busy = tonumber(ARGV[3]), (now - calm) / 1000
 if busy > 3 then most = math.min(most, math.max(16, pace * math.max(2, 11 - busy))) end
 if waiting >= most then return {'waiting', math.ceil(waiting / math.max(pace, 1))} end
-redis.call('ZADD', KEYS[1], now + ARGV[6], ARGV[2] .. ':' .. ARGV[1])
-redis.call('ZADD', KEYS[2], now + ARGV[6], ARGV[2])
-redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[2])
-for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[6]) end
+if KEYS[5] then
+  redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[6] .. ':' .. ARGV[5])
+  redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[6])
+  redis.call('ZADD', KEYS[5], now + ARGV[1], ARGV[6])
+  for _, i in ipairs({1, 2, 5}) do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
+end
 return {'', 0}
 """
 
@@ -84,29 +95,40 @@ class _Door:
 
     held: int = 0
     closed_until: float = 0.0
+    # Until then Redis is asked before anything else is done.
+    careful_until: float = 0.0
     retry_after: int = 2
 
 
 _door = _Door()
 _lock = threading.Lock()
+# Requests whose bodies are there and that are being accepted.
+accepting = Lanes(4)
 
 
 def knock(*, may_be_known: bool) -> None:
-    """Refuses in microseconds what would be refused anyway, before key and body are looked at; raises Unavailable.
+    """Refuses at next to no cost what would be refused anyway; raises Unavailable.
 
     `may_be_known`: the request has an Idempotency-Key, so it may be about a turn that has its place already.
     """
-    if _door.held >= _most_held():
+    if _door.held >= _most_held() or accepting.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS):
         _shed("web")
         raise Unavailable(retry_after=2)
-    if not may_be_known and time.monotonic() < _door.closed_until:
+    now = time.monotonic()
+    if may_be_known or now >= _door.careful_until:
+        return
+    if now >= _door.closed_until:
+        if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD])):
+            return
+        _shed(reason)
+    else:
         _shed("remembered")
-        raise Unavailable(retry_after=_door.retry_after)
+    raise Unavailable(retry_after=_door.retry_after)
 
 
 @contextlib.contextmanager
 def held_request() -> Iterator[None]:
-    """Counts a request that holds a thread until its answer is there."""
+    """A request that may hold a thread until its answer is there."""
     with _lock:
         _door.held += 1
     try:
@@ -122,25 +144,33 @@ def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
     Raises RateLimited where the organisation has too many turns in flight, Unavailable where all have, or where the
     workers would come to it too late. Outside a transaction.
     """
-    own, in_all = org.turn_limit or settings.HALO_TURNS_PER_ORG, settings.HALO_TURNS
-    keys = [_ALL, _of(org.pk), _WAITING, _CALM, _HEARD]
-    try:
-        with wire.calling() as client:
-            reason, retry_after = client.eval(
-                _ENTER, 5, *keys, str(org.pk), str(turn_id), own, in_all, settings.HALO_TURNS_WAITING, LIFETIME_MS
-            )
-    except wire.WireAway:
-        reason, retry_after = _by_the_rows(org.pk, own, in_all), 2
+    own = org.turn_limit or settings.HALO_TURNS_PER_ORG
+    reason = _ask([_ALL, _WAITING, _CALM, _HEARD, _of(org.pk)], own, str(org.pk), str(turn_id))
+    if reason is None:
+        reason = _by_the_rows(org.pk, own)
     if not reason:
         return
     _shed(reason)
     if reason == "organisation":
         raise RateLimited(
-            retry_after=retry_after, message="Too many messages are being answered at the moment; please try again."
+            retry_after=2, message="Too many messages are being answered at the moment; please try again."
         )
-    _door.retry_after = min(max(1, math.ceil(retry_after)), 10)
-    _door.closed_until = time.monotonic() + REMEMBER_SECONDS
     raise Unavailable(retry_after=_door.retry_after)
+
+
+def _ask(keys: list[str], *place: str | int) -> str | None:
+    """Redis's answer: why not, or nothing; None where it is away. What holds for all is remembered."""
+    try:
+        with wire.calling() as client:
+            limits = (LIFETIME_MS, settings.HALO_TURNS, settings.HALO_TURNS_WAITING)
+            reason, retry_after = client.eval(_ENTER, len(keys), *keys, *limits, *place)
+    except wire.WireAway:
+        return None
+    if reason in ("all", "waiting"):
+        now = time.monotonic()
+        _door.retry_after = min(max(1, math.ceil(retry_after)), 10)
+        _door.closed_until, _door.careful_until = now + REMEMBER_SECONDS, now + CAREFUL_SECONDS
+    return str(reason)
 
 
 def heard(turn_id: uuid.UUID) -> None:
@@ -190,7 +220,8 @@ def set_right() -> int:
         return 0
 
 
-def _by_the_rows(org_id: uuid.UUID, own: int, in_all: int) -> str:
+def _by_the_rows(org_id: uuid.UUID, own: int) -> str:
+    in_all = settings.HALO_TURNS
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, {"org": org_id, "own": own, "all": in_all})
         of_org, of_all = cursor.fetchone()

@@ -39,13 +39,12 @@ SERVE_SECONDS = 60.0
 def serve(turn_id: uuid.UUID) -> None:
     """What a bell asks a worker for: answers the turn, and then what its organisation's share has held back here."""
     ends_at = time.monotonic() + SERVE_SECONDS
-    gate = in_hand.Gate()
-    gate.enter()
+    in_hand.beginning.enter()
     try:
         admission.heard(turn_id)
-        freed = answer(turn_id, gate=gate)
+        freed = answer(turn_id)
     finally:
-        gate.leave()
+        in_hand.beginning.leave()
     while freed is not None and freed not in in_hand.full_orgs():
         following = turns.next_of_org(freed)
         if following is None:
@@ -60,10 +59,10 @@ def serve(turn_id: uuid.UUID) -> None:
     release_connection()
 
 
-def answer(turn_id: uuid.UUID, *, gate: in_hand.Gate | None = None) -> uuid.UUID | None:
+def answer(turn_id: uuid.UUID) -> uuid.UUID | None:
     """Answers the turn if it can be claimed; every other case is a normal return.
 
-    Returns its organisation where others of that were held back meanwhile. `gate` is left once all is read.
+    Returns its organisation where others of that were held back meanwhile.
     """
     process_id = processes.current_id()
     full = in_hand.full_orgs()
@@ -78,16 +77,16 @@ def answer(turn_id: uuid.UUID, *, gate: in_hand.Gate | None = None) -> uuid.UUID
     with structlog.contextvars.bound_contextvars(
         turn_id=str(turn_id), attempt=held.attempt, request_id=held.request_id
     ):
-        return held.org_id if _answer(held, gate or in_hand.Gate()) else None
+        return held.org_id if _answer(held) else None
 
 
-def _answer(held: Claim, gate: in_hand.Gate) -> bool:
+def _answer(held: Claim) -> bool:
     turn_id, started = held.turn_id, time.monotonic()
     if held.attempt == 1:
         metrics.observe("halo_pickup_seconds", held.waited)
     in_hand.took(held)
     try:
-        _attempt(held, started, gate)
+        _attempt(held, started)
     except Overtaken:
         log.info("turn_overtaken")
         # Also where a commit's answer was lost and its repeat found the turn done: nobody else tells the waiters.
@@ -103,9 +102,9 @@ def _answer(held: Claim, gate: in_hand.Gate) -> bool:
     return others_wait
 
 
-def _attempt(held: Claim, started: float, gate: in_hand.Gate) -> None:
+def _attempt(held: Claim, started: float) -> None:
     reading = _persist(lambda: read(held, now=timezone.now()))
-    gate.leave()
+    in_hand.beginning.leave()
     config = reading.case.config
     deadline = started + min(float(config.deadline_seconds), held.seconds_left)
     progress = Progress(began=started)

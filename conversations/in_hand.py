@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 
 from conversations.turns import Claim
+from halo.lanes import Lanes
 
 SHARE = 4
 # So many attempts at once are between the bell and the model. While the processor is busy, turns wait where they are
@@ -22,25 +23,7 @@ _claims: dict[uuid.UUID, Claim] = {}
 # Organisations whose turns may wait because of their share here.
 _held_back: set[uuid.UUID] = set()
 _room = 0
-_gate = threading.BoundedSemaphore(BEGINNING)
-
-
-class Gate:
-    """One attempt's way past the gate: from `enter` until `leave`, which may be called again."""
-
-    def __init__(self) -> None:
-        self._inside = False
-
-    def enter(self) -> None:
-        """Waits until fewer than four others are at their beginning."""
-        _gate.acquire()
-        self._inside = True
-
-    def leave(self) -> None:
-        """Lets the next one in."""
-        if self._inside:
-            self._inside = False
-            _gate.release()
+beginning = Lanes(BEGINNING)
 
 
 def set_room(threads: int) -> None:

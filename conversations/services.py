@@ -67,6 +67,7 @@ class _Arrival:
     now: dt.datetime
 
 
+@admission.accepting.taken()
 def accept(
     *,
     org: Organization,

@@ -110,6 +110,7 @@ if importlib.util.find_spec("django_linear_migrations"):  # for those who write 
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 MIDDLEWARE = [
     "halo.api.middleware.ApiBoundary",
+    "conversations.door.Door",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "halo.logs.AccessLog",

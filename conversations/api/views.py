@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from conversations import admission, idempotency, labels, services, waiting
+from conversations import idempotency, labels, services, waiting
 from conversations.api.serializers import (
     ChatResponseSerializer,
     ChatSerializer,
@@ -37,11 +37,6 @@ class ChatView(APIView):
 
     authentication_classes = [WidgetKeyAuthentication]
 
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Before anything else, as refusing must cost next to nothing when there is too much."""
-        admission.knock(may_be_known="Idempotency-Key" in request.headers)
-        super().initial(request, *args, **kwargs)
-
     @extend_schema(
         operation_id="chat",
         summary="Send a message and wait for the answer",
@@ -54,18 +49,17 @@ class ChatView(APIView):
         access = cast(Access, request.auth)
         chat = read_chat_request(json_body(request))
         key = idempotency.check_shape(request.headers.get("Idempotency-Key", ""))
-        with admission.held_request():
-            accepted = services.accept(
-                org=access.org,
-                key_id=access.key_id,
-                request=chat,
-                idempotency_key=key,
-                address=client_address(request._request),
-                request_id=request._request.halo_request_id,  # type: ignore[attr-defined]
-                now=timezone.now(),
-                page=page_of(request._request),
-            )
-            return Response(waiting.wait_for(accepted.turn_id, org=access.org, fresh=accepted.fresh))
+        accepted = services.accept(
+            org=access.org,
+            key_id=access.key_id,
+            request=chat,
+            idempotency_key=key,
+            address=client_address(request._request),
+            request_id=request._request.halo_request_id,  # type: ignore[attr-defined]
+            now=timezone.now(),
+            page=page_of(request._request),
+        )
+        return Response(waiting.wait_for(accepted.turn_id, org=access.org, fresh=accepted.fresh))
 
 
 class FeedbackView(APIView):
