@@ -29,6 +29,7 @@ class Door:
         except Unavailable as refused:
             response = bare_response(refused.status, request_id=request.halo_request_id)  # type: ignore[attr-defined]
             response["Retry-After"] = str(refused.retry_after)
+            response["Content-Length"] = str(len(response.content))
             return response
         with admission.held_request():
             return self.get_response(request)
