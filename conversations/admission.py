@@ -43,8 +43,8 @@ _ALL, _WAITING, _CALM, _HEARD = "halo:turns:all", "halo:turns:waiting", "halo:tu
 
 # A burst may fill the queue at once. Where it has not been short for three seconds, what waits must be heard within
 # eight seconds at the pace of the last five, and within two where that goes on.
-# KEYS: all, waiting, calm, heard, own; ARGV: lifetime, most in all, most waiting, and for a place also most of one's
-# own, organisation and turn.
+# KEYS: all, waiting, calm, heard, own; ARGV: lifetime, most in all, most waiting (0: any number), how many wait
+# elsewhere, and for a place also most of one's own, organisation and turn.
 _ENTER = """
 local time = redis.call('TIME')
 local second = tonumber(time[1])
@@ -53,9 +53,9 @@ local function number(key)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
   return redis.call('ZCARD', key)
 end
-if KEYS[5] and number(KEYS[5]) >= tonumber(ARGV[4]) then return {'organisation', 2} end
+if KEYS[5] and number(KEYS[5]) >= tonumber(ARGV[5]) then return {'organisation', 2} end
 if number(KEYS[1]) >= tonumber(ARGV[2]) then return {'all', 2} end
-local waiting, pace = number(KEYS[2]), 0
+local waiting, pace = number(KEYS[2]) + ARGV[4], 0
 for ago = 1, 5 do pace = pace + tonumber(redis.call('GET', KEYS[4] .. (second - ago)) or 0) / 5 end
 local calm = tonumber(redis.call('GET', KEYS[3]) or 0)
 if waiting <= math.max(16, pace / 2) then
@@ -63,12 +63,12 @@ if waiting <= math.max(16, pace / 2) then
   redis.call('SET', KEYS[3], now, 'PX', ARGV[1])
 end
 local most, busy = tonumber(ARGV[3]), (now - calm) / 1000
-if busy > 3 then most = math.min(most, math.max(16, pace * math.max(2, 11 - busy))) end
-if waiting >= most then return {'waiting', math.ceil(waiting / math.max(pace, 1))} end
+if busy > 3 and most > 0 then most = math.min(most, math.max(16, pace * math.max(2, 11 - busy))) end
+if most > 0 and waiting >= most then return {'waiting', math.ceil(waiting / math.max(pace, 1))} end
 if KEYS[5] then
-  redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[6] .. ':' .. ARGV[5])
-  redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[6])
-  redis.call('ZADD', KEYS[5], now + ARGV[1], ARGV[6])
+  redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[7] .. ':' .. ARGV[6])
+  redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[7])
+  redis.call('ZADD', KEYS[5], now + ARGV[1], ARGV[7])
   for _, i in ipairs({1, 2, 5}) do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
 end
 return {'', 0}
@@ -102,6 +102,7 @@ class _Door:
 
 _door = _Door()
 _lock = threading.Lock()
+_mine = threading.local()
 # Requests whose bodies are there and that are being accepted.
 accepting = Lanes(4)
 
@@ -114,11 +115,14 @@ def knock(*, may_be_known: bool) -> None:
     if _door.held >= _most_held() or accepting.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS):
         _shed("web")
         raise Unavailable(retry_after=2)
-    now = time.monotonic()
-    if may_be_known or now >= _door.careful_until:
+    _mine.looked = False
+    now, behind = time.monotonic(), accepting.waiting
+    if may_be_known or (now >= _door.careful_until and behind <= accepting.number):
         return
     if now >= _door.closed_until:
-        if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD])):
+        if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD], settings.HALO_TURNS_WAITING, behind)):
+            # Who was let in now is not turned away for the queue's sake after waiting for a lane.
+            _mine.looked = True
             return
         _shed(reason)
     else:
@@ -145,7 +149,10 @@ def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
     workers would come to it too late. Outside a transaction.
     """
     own = org.turn_limit or settings.HALO_TURNS_PER_ORG
-    reason = _ask([_ALL, _WAITING, _CALM, _HEARD, _of(org.pk)], own, str(org.pk), str(turn_id))
+    looked, _mine.looked = getattr(_mine, "looked", False), False
+    most_waiting = 0 if looked else settings.HALO_TURNS_WAITING
+    keys = [_ALL, _WAITING, _CALM, _HEARD, _of(org.pk)]
+    reason = _ask(keys, most_waiting, 0, own, str(org.pk), str(turn_id))
     if reason is None:
         reason = _by_the_rows(org.pk, own)
     if not reason:
@@ -158,12 +165,11 @@ def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
     raise Unavailable(retry_after=_door.retry_after)
 
 
-def _ask(keys: list[str], *place: str | int) -> str | None:
+def _ask(keys: list[str], *wanted: str | int) -> str | None:
     """Redis's answer: why not, or nothing; None where it is away. What holds for all is remembered."""
     try:
         with wire.calling() as client:
-            limits = (LIFETIME_MS, settings.HALO_TURNS, settings.HALO_TURNS_WAITING)
-            reason, retry_after = client.eval(_ENTER, len(keys), *keys, *limits, *place)
+            reason, retry_after = client.eval(_ENTER, len(keys), *keys, LIFETIME_MS, settings.HALO_TURNS, *wanted)
     except wire.WireAway:
         return None
     if reason in ("all", "waiting"):

@@ -21,10 +21,11 @@ class Lanes:
     """`enter` and `leave` belong to the thread that calls them; who is not inside may leave all the same."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
+        self.waiting = 0
         self._free = threading.Semaphore(number)
         self._mine = threading.local()
         self._lock = threading.Lock()
-        self._waiting = 0
         self._short_at = time.monotonic()
         # When the last ones came through.
         self._left: deque[float] = deque(maxlen=RECENT)
@@ -33,10 +34,10 @@ class Lanes:
         """Waits for a lane."""
         with self._lock:
             self._look()
-            self._waiting += 1
+            self.waiting += 1
         self._free.acquire()
         with self._lock:
-            self._waiting -= 1
+            self.waiting -= 1
             self._look()
         self._mine.inside = True
 
@@ -65,8 +66,8 @@ class Lanes:
             self._look()
             now, first = time.monotonic(), self._left[0] if self._left else 0.0
             pace = len(self._left) / max(now - first, 0.001)
-            return now - self._short_at > after and self._waiting > pace * seconds
+            return now - self._short_at > after and self.waiting > pace * seconds
 
     def _look(self) -> None:
-        if self._waiting <= SHORT:
+        if self.waiting <= SHORT:
             self._short_at = time.monotonic()
