@@ -2,7 +2,7 @@
 
 Places are kept in Redis, one a turn in flight, taken and left exactly by whichever process; the database's rows are
 the truth that the sweep sets them right by, and that is counted where Redis is away. What has no place is refused
-before anything is written. docs/adr/0009 explains the numbers.
+before anything is written. docs/adr/0011 explains the numbers.
 """
 
 from __future__ import annotations

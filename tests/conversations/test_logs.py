@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -99,8 +100,6 @@ def test_a_turn_that_a_stopping_worker_returns_is_named(
 ) -> None:
     monkeypatch.setattr(leaving.processes, "stop_claiming", lambda: None)
     model.reply("too late", delay=1.5)
-    import threading
-
     answers: list[Any] = []
     client = threading.Thread(target=lambda: answers.append(visitor.say(headers={"X-Request-Id": ID})))
     client.start()
