@@ -18,7 +18,7 @@ from agents.deciding import Decision, with_away
 from agents.escalation import Handover
 from agents.llm.base import ModelError
 from agents.tools.calls import with_questions
-from conversations import bell, effects, ending, in_hand, processes, tape, tracing, turns
+from conversations import admission, bell, effects, ending, in_hand, measuring, processes, tape, tracing, turns
 from conversations.loading import Reading, read
 from conversations.models import Turn
 from conversations.outlet import TapeOutlet
@@ -26,50 +26,87 @@ from conversations.performing import LiveHands
 from conversations.recording import Overtaken, Reply, settle
 from conversations.thinking import Case, Progress, milliseconds_since, think
 from conversations.turns import Claim, Spent
-from halo import wire
+from halo import metrics, wire
 from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 # A restart of the database takes a few seconds; an answer that was paid for is worth waiting for it.
 RECORD_PAUSES = (0.2, 0.4, 0.8, 1.6, 3.0)
+# A bell's task ends well before Redis would think that it was lost, and deliver it again (180 s).
+SERVE_SECONDS = 60.0
 
 
-def answer(turn_id: uuid.UUID) -> None:
-    """Answers the turn if it can be claimed; every other case is a normal return."""
+def serve(turn_id: uuid.UUID) -> None:
+    """What a bell asks a worker for: answers the turn, and then what its organisation's share has held back here."""
+    ends_at = time.monotonic() + SERVE_SECONDS
+    in_hand.beginning.enter()
+    try:
+        admission.heard(turn_id)
+        freed = answer(turn_id)
+    finally:
+        in_hand.beginning.leave()
+    while freed is not None and freed not in in_hand.full_orgs():
+        following = turns.next_of_org(freed)
+        if following is None:
+            in_hand.nothing_waits(freed)
+            break
+        if time.monotonic() >= ends_at:
+            with structlog.contextvars.bound_contextvars(request_id=following.request_id):
+                bell.ring(following.turn_id)
+            break
+        # Another process may have been faster, and then there is room for the next one.
+        answer(following.turn_id)
+    release_connection()
+
+
+def answer(turn_id: uuid.UUID) -> uuid.UUID | None:
+    """Answers the turn if it can be claimed; every other case is a normal return.
+
+    Returns its organisation where others of that were held back meanwhile.
+    """
     process_id = processes.current_id()
-    held = turns.claim(turn_id, process_id=process_id) if process_id is not None else None
+    full = in_hand.full_orgs()
+    held = turns.claim(turn_id, process_id=process_id, without=full) if process_id is not None else None
     if held is None:
+        if full:
+            in_hand.hold_back(full)
+            metrics.count("halo_held_back_total")
         release_connection()
-        return
+        return None
     # All three fall back to what they were: a web process that answers goes on with its own request.
-    with structlog.contextvars.bound_contextvars(turn_id=str(turn_id), attempt=held.attempt, request_id=""):
-        _answer(held)
+    with structlog.contextvars.bound_contextvars(
+        turn_id=str(turn_id), attempt=held.attempt, request_id=held.request_id
+    ):
+        return held.org_id if _answer(held) else None
 
 
-def _answer(held: Claim) -> None:
+def _answer(held: Claim) -> bool:
     turn_id, started = held.turn_id, time.monotonic()
+    if held.attempt == 1:
+        metrics.observe("halo_pickup_seconds", held.waited)
     in_hand.took(held)
     try:
         _attempt(held, started)
     except Overtaken:
         log.info("turn_overtaken")
         # Also where a commit's answer was lost and its repeat found the turn done: nobody else tells the waiters.
-        ending.announce(turn_id, held.conversation_id, attempt=held.attempt)
+        ending.announce(turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
     except Exception as error:
         # A defect of ours must not leave the turn hanging until its time is over.
         defect = type(error).__name__
         log.exception("turn_failed", error=defect)
         _persist(lambda: ending.close(turn_id, code="unavailable", detail=defect, held=held))
     finally:
-        in_hand.put_down(held)
+        others_wait = in_hand.put_down(held)
         release_connection()
+    return others_wait
 
 
 def _attempt(held: Claim, started: float) -> None:
     reading = _persist(lambda: read(held, now=timezone.now()))
+    in_hand.beginning.leave()
     config = reading.case.config
-    structlog.contextvars.bind_contextvars(request_id=reading.turn.request_id)
     deadline = started + min(float(config.deadline_seconds), held.seconds_left)
     progress = Progress(began=started)
     outlet = TapeOutlet(held.turn_id, attempt=held.attempt, keeps_text=reading.turn.keeps_text)
@@ -100,6 +137,8 @@ def _attempt(held: Claim, started: float) -> None:
         log.exception("turn_failed", error=defect)
         progress.timings.setdefault("total_ms", milliseconds_since(started))
         _fail(reading, held, progress, code="unavailable", detail=defect)
+    finally:
+        measuring.count_model_calls(progress)
 
 
 def _ends_with_what_left(reading: Reading, held: Claim, progress: Progress) -> bool:
@@ -201,7 +240,8 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
 
     _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
-    ending.announce(held.turn_id, held.conversation_id, attempt=held.attempt)
+    measuring.count_answer(reply.outcome, seconds=held.waited + milliseconds_since(progress.began) / 1000)
+    ending.announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
     if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
 

@@ -23,7 +23,8 @@ _gate = threading.BoundedSemaphore(10)
 
 def ring(turn_id: uuid.UUID) -> bool:
     """Tells the workers about a queued turn, after its row has committed; False where Redis is away."""
-    return _send(ANSWER_TURN, str(turn_id))
+    with structlog.contextvars.bound_contextvars(turn_id=str(turn_id)):
+        return _send(ANSWER_TURN, str(turn_id))
 
 
 def ring_outbox() -> bool:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import uuid
 
-from conversations import bell, tape, turns
+import structlog
+
+from conversations import admission, bell, tape, turns
 from conversations.turns import NOTHING_SPENT, Claim, Spent
+from halo import metrics
+
+log = structlog.get_logger(__name__)
 
 
-def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, attempt: int = 0) -> None:
-    """Tells waiters to read the row and rings for the next turn; call it after the commit that ended the turn."""
+def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0) -> None:
+    """Tells waiters to read the row, frees the turn's place and rings for the next turn.
+
+    Call it after the commit that ended the turn.
+    """
     tape.append(turn_id, attempt=attempt, kind="done")
+    admission.leave(turn_id, org_id=org_id)
     following = turns.next_queued(conversation_id)
     if following is not None:
-        bell.ring(following)
+        # From here on it is about another request.
+        with structlog.contextvars.bound_contextvars(request_id=following.request_id):
+            bell.ring(following.turn_id)
 
 
 def close(
@@ -27,10 +38,12 @@ def close(
     spent: Spent = NOTHING_SPENT,
 ) -> bool:
     """Closes a turn without an answer (turns.close_unanswered) and announces it; False where there was nothing to."""
-    conversation_id = turns.close_unanswered(
+    ended = turns.close_unanswered(
         turn_id, code=code, detail=detail, held=held, overdue=overdue, queued_only=queued_only, spent=spent
     )
-    if conversation_id is None:
+    if ended is None:
         return False
-    announce(turn_id, conversation_id)
+    log.info("turn_closed", turn_id=str(turn_id), code=code)
+    metrics.count("halo_turns_total", code)
+    announce(turn_id, ended.conversation_id, org_id=ended.org_id)
     return True

@@ -8,6 +8,7 @@ import structlog
 from django.db import DatabaseError
 
 from conversations import bell, in_hand, processes, turns
+from halo import metrics
 from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
@@ -24,13 +25,16 @@ def leave(*, grace_seconds: float = GRACE_SECONDS) -> int:
     returned = 0
     for held in rest:
         try:
-            if turns.give_back(held):
-                bell.ring(held.turn_id)
-                returned += 1
+            with structlog.contextvars.bound_contextvars(turn_id=str(held.turn_id), request_id=held.request_id):
+                if turns.give_back(held):
+                    log.info("turn_returned")
+                    bell.ring(held.turn_id)
+                    returned += 1
         except DatabaseError:
             # The lock dies with this process, so the sweep finds the turn.
-            log.warning("turn_not_returned", turn_id=str(held.turn_id))
+            log.warning("turn_not_returned", turn_id=str(held.turn_id), request_id=held.request_id)
     release_connection()
+    metrics.flush()
     if rest:
         log.info("turns_returned", count=returned)
     return len(rest)

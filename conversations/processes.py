@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from conversations import sweep
+from halo import metrics
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 2.0
@@ -103,6 +104,7 @@ def _keep_lock(process: _Process) -> None:
                 if not _try_lock(held, process.id):
                     raise psycopg.OperationalError("the lock is still held by this process's last connection")
                 process.holds_lock.set()
+            metrics.flush()
             sweep.free_orphans(process.id)
             if _try_lock(held, SWEEPER_LOCK):
                 try:

@@ -16,13 +16,13 @@ from agents.catalog import AgentCard
 from agents.conditions import Facts
 from agents.deciding import with_away
 from agents.models import AgentVersion
-from conversations import bell, idempotency, tape, tickets, turns
+from conversations import admission, bell, idempotency, measuring, tape, tickets, turns
 from conversations.facts import facts_of
 from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Ticket, Turn
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
 from halo.db import release_connection
-from halo.errors import Unavailable
+from halo.errors import HaloError, Unavailable
 from halo.ids import uuid7
 from orgs import throttling
 from orgs.models import Organization
@@ -70,6 +70,7 @@ class _Arrival:
     listening: Listening
 
 
+@admission.accepting.taken()
 def accept(
     *,
     org: Organization,
@@ -99,21 +100,34 @@ def accept(
         # Replays and joins count against the key's limit only.
         throttling.take([for_key])
         return Accepted(known, fresh=False)
-    _take_limits(arrival, for_key, address=address, reopening=known is not None)
-    # A session that cannot be continued is found out inside the transaction; its limit is network, so outside.
-    may_start = not request.session_id
+    limits = _limits(arrival, for_key, address=address, reopening=known is not None)
+    throttling.take(limits)
+    turn_id = known or uuid7()
+    queued = False
     try:
+        admission.enter(turn_id, org=org)
+    except HaloError:
+        throttling.give_back(limits)
+        raise
+    try:
+        # A session that cannot be continued is found out inside the transaction; its limit is network, so outside.
         try:
-            return _accept(arrival, known, may_start=may_start)
+            queued = _accept(arrival, turn_id, reopening=known is not None, may_start=not request.session_id)
         except visitors.NewSessionNeeded:
             throttling.take([throttling.bucket("new", f"{org.pk}:{address}")])
-            return _accept(arrival, known, may_start=True)
+            queued = _accept(arrival, turn_id, reopening=known is not None, may_start=True)
     except _TwinWasFirst:
         joined = _find(arrival)
         # The twin's key ran out in this very instant: the client's retry begins anew.
         if joined is None:
             raise Unavailable from None
+        # Where it was reopened by the twin, the place is the twin's too.
+        queued = joined == turn_id
         return Accepted(joined, fresh=False)
+    finally:
+        if not queued:
+            admission.leave(turn_id, org_id=org.pk)
+    return Accepted(turn_id, fresh=queued)
 
 
 def _find(arrival: _Arrival) -> uuid.UUID | None:
@@ -131,45 +145,45 @@ def _is_failed(org: Organization, turn_id: uuid.UUID) -> bool:
     return Turn.objects.for_org(org).filter(pk=turn_id, status=Turn.Status.FAILED).exists()
 
 
-def _take_limits(arrival: _Arrival, for_key: throttling.Bucket | None, *, address: str, reopening: bool) -> None:
+def _limits(
+    arrival: _Arrival, for_key: throttling.Bucket | None, *, address: str, reopening: bool
+) -> list[throttling.Bucket | None]:
     org, request = arrival.org, arrival.request
     visitor = f"user:{arrival.identity.user_id}" if arrival.identity.user_id else f"address:{address}"
     starting = not request.session_id and not reopening
-    throttling.take(
-        [
-            for_key,
-            throttling.bucket("visitor", idempotency.hashed(f"{org.pk}:{visitor}")),
-            throttling.bucket("new", f"{org.pk}:{address}") if starting else None,
-            None
-            if not request.session_id
-            else throttling.bucket("session", idempotency.hashed(f"{org.pk}:{request.session_id}")),
-        ]
-    )
+    return [
+        for_key,
+        throttling.bucket("visitor", idempotency.hashed(f"{org.pk}:{visitor}")),
+        throttling.bucket("new", f"{org.pk}:{address}") if starting else None,
+        None
+        if not request.session_id
+        else throttling.bucket("session", idempotency.hashed(f"{org.pk}:{request.session_id}")),
+    ]
 
 
-def _accept(arrival: _Arrival, known: uuid.UUID | None, *, may_start: bool) -> Accepted:
+def _accept(arrival: _Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> bool:
+    """Writes it all down and tells the workers; True where the turn waits for an answer."""
     with transaction.atomic():
-        turn_id = known or uuid7()
-        if arrival.key and known is None and not _reserve(arrival, turn_id):
+        if arrival.key and not reopening and not _reserve(arrival, turn_id):
             raise _TwinWasFirst
-        if known is not None:
-            queued = _reopen(arrival, known)
+        if reopening:
+            queued = _reopen(arrival, turn_id)
         else:
             queued = _store(arrival, turn_id, may_start=may_start)
     # After the commit, so that whoever hears the bell finds the row.
     if queued:
-        if known is not None:
+        if reopening:
             tape.forget(turn_id)
         if arrival.listening:
             # Before anybody can begin to answer.
             tape.open_for(turn_id)
         bell.ring(turn_id)
     else:
-        if known is not None:
+        if reopening:
             # Others may be waiting for the turn that has just gone to a teammate.
             tape.append(turn_id, attempt=0, kind="done")
         bell.ring_outbox()
-    return Accepted(turn_id, fresh=queued)
+    return queued
 
 
 def _reserve(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
@@ -358,6 +372,7 @@ def _route(arrival: _Arrival, visit: Visit, turn: Turn, rule: routing.Rule, fact
         routing_rule_id=rule.id,
     )
     settle(turn, reply)
+    measuring.count_answer(reply.outcome)
 
 
 def _leave_to_teammate(turn: Turn, text: str) -> None:
@@ -365,6 +380,7 @@ def _leave_to_teammate(turn: Turn, text: str) -> None:
         turn,
         Reply(outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}),
     )
+    measuring.count_answer(Turn.Outcome.HUMAN)
 
 
 def _reopen(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
@@ -380,7 +396,12 @@ def _reopen(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
     )
     old = turn.conversation_id
     conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
-    if not turns.reopen(turn_id, conversation=conversation, keeps_text=arrival.listening == "text"):
+    if not turns.reopen(
+        turn_id,
+        conversation=conversation,
+        request_id=arrival.request_id,
+        keeps_text=arrival.listening == "text",
+    ):
         raise _TwinWasFirst
     # Its message is stored once, wherever it ends up, so it is counted once.
     Conversation.objects.for_org(arrival.org).filter(pk=old).update(message_count=F("message_count") - 1)

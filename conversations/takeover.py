@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from agents import catalog
-from conversations import ending, labels
+from conversations import ending, labels, measuring
 from conversations.models import Conversation, Message, Turn
 from conversations.recording import Reply, settle
 from halo.errors import HaloError
@@ -78,7 +78,8 @@ def _change(conversation: Conversation, *, by: User, action: str, step: Callable
         ended = _end_turns_in_flight(row)
         audit.record(org=row.org, actor=by, action=action, target=row, before=before)
     for turn_id in ended:
-        ending.announce(turn_id, conversation.pk)
+        measuring.count_answer(Turn.Outcome.HUMAN)
+        ending.announce(turn_id, conversation.pk, org_id=conversation.org_id)
 
 
 def _bump(row: Conversation, **changes: object) -> None:

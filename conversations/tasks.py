@@ -12,7 +12,7 @@ from conversations import answering, budgeting, housekeeping, outbox, rehearsal
 @shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
 def answer_turn(turn_id: str) -> None:
     """Answers one turn, if it is still to be had."""
-    answering.answer(uuid.UUID(turn_id))
+    answering.serve(uuid.UUID(turn_id))
 
 
 @shared_task(name="conversations.tasks.rehearse", ignore_result=True)

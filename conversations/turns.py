@@ -6,9 +6,10 @@ Losing a race is a normal return here. Locks are taken in the order session, con
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, QuerySet, Value, When
@@ -24,17 +25,18 @@ UPDATE conversations_turn AS t
        attempt = t.attempt + 1
   FROM conversations_conversation AS c
  WHERE t.id = %(turn)s AND c.id = t.conversation_id
-   AND t.status = 'queued' AND t.answer_by > now()
+   AND t.status = 'queued' AND t.answer_by > now() AND NOT t.org_id = ANY(%(full)s::uuid[])
    AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
                     WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
                       AND e.status IN ('queued', 'running'))
 RETURNING t.attempt, t.claimed_epoch, t.conversation_id, t.org_id,
-          extract(epoch FROM t.answer_by - now())::float8
+          extract(epoch FROM t.answer_by - now())::float8, extract(epoch FROM now() - t.accepted_at)::float8,
+          t.request_id
 """
 
 # A running turn whose process holds its advisory lock no more. pg_locks splits a 64-bit key into two halves.
 _LOST = """
-SELECT t.id, t.attempt, t.lost FROM conversations_turn AS t
+SELECT t.id, t.request_id, t.attempt, t.lost FROM conversations_turn AS t
  WHERE t.status = 'running'
    AND NOT EXISTS (SELECT 1 FROM pg_locks AS l
                     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
@@ -43,25 +45,48 @@ SELECT t.id, t.attempt, t.lost FROM conversations_turn AS t
  LIMIT 200
 """
 
-# Turns that could be claimed now and whose last ring was long enough ago: after 2, 4, 8, then every 16 seconds.
+# Turns that could be claimed now and whose last ring was long enough ago: after 2, 4, 8, then every 16 seconds. Those
+# that were rung for least often come first, so that what waits for its own organisation's model delays nobody's lost
+# bell; and of an organisation that many turns are being answered of, few: its next ones are taken as those end.
 _RING_AGAIN = """
 UPDATE conversations_turn SET rung_at = now(), rings = rings + 1
  WHERE id IN (SELECT t.id FROM conversations_turn AS t
-               WHERE t.status = 'queued' AND t.answer_by > now()
-                 AND t.rung_at <= now() - interval '1 second' * (1 << least(t.rings + 1, 4))
-                 AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
-                                  WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
-                                    AND e.status IN ('queued', 'running'))
-               ORDER BY t.accepted_at LIMIT 200 FOR UPDATE SKIP LOCKED)
-RETURNING id
+               WHERE t.status = 'queued'
+                 AND t.id IN (SELECT w.id
+                                FROM (SELECT q.id, q.org_id, q.rings, q.accepted_at,
+                                             row_number() OVER (PARTITION BY q.org_id ORDER BY q.rings, q.accepted_at)
+                                        FROM conversations_turn AS q
+                                       WHERE q.status = 'queued' AND q.answer_by > now()
+                                         AND q.rung_at <= now() - interval '1 second' * (1 << least(q.rings + 1, 4))
+                                         AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
+                                                          WHERE e.conversation_id = q.conversation_id AND e.seq < q.seq
+                                                            AND e.status IN ('queued', 'running'))) AS w
+                                LEFT JOIN (SELECT org_id, count(*) AS running FROM conversations_turn
+                                            WHERE status = 'running' GROUP BY org_id) AS r USING (org_id)
+                               WHERE w.row_number <= greatest(20, 200 - coalesce(r.running, 0))
+                               ORDER BY w.rings, w.accepted_at LIMIT 200)
+                 FOR UPDATE SKIP LOCKED)
+RETURNING id, request_id
 """
 
+# The oldest of an organisation's turns that could be claimed now; who asks next is given another one.
+_NEXT_OF_ORG = """
+UPDATE conversations_turn SET rung_at = now()
+ WHERE id = (SELECT t.id FROM conversations_turn AS t
+              WHERE t.org_id = %(org)s AND t.status = 'queued' AND t.answer_by > now()
+                AND t.rung_at < now() - interval '0.05 seconds'
+                AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
+                                 WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
+                                   AND e.status IN ('queued', 'running'))
+              ORDER BY t.accepted_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, request_id
+"""
 
 _ORPHANS = """
 UPDATE conversations_turn SET status = 'queued', claimed_by = NULL, claimed_epoch = NULL, rung_at = now()
  WHERE status = 'running' AND claimed_by = %(process)s AND claimed_at < now() - interval '5 seconds'
    AND NOT id = ANY(%(in_hand)s::uuid[])
-RETURNING id
+RETURNING id, request_id
 """
 
 _STICKY = (Conversation.Outcome.ESCALATED, Conversation.Outcome.ROUTED, Conversation.Outcome.HUMAN)
@@ -91,20 +116,43 @@ class Claim:
     attempt: int
     epoch: int
     seconds_left: float
+    # Since it was accepted.
+    waited: float
+    request_id: str
 
 
-def claim(turn_id: uuid.UUID, *, process_id: int) -> Claim | None:
-    """Takes a queued turn whose predecessors have ended; None where it is not to be had (now)."""
+class Named(NamedTuple):
+    """A turn, and the id of the request that brought it, which log lines about it bear."""
+
+    turn_id: uuid.UUID
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Whose turn it was that has been ended."""
+
+    conversation_id: uuid.UUID
+    org_id: uuid.UUID
+
+
+def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID] = ()) -> Claim | None:
+    """Takes a queued turn whose predecessors have ended; None where it is not to be had (now).
+
+    `without`: organisations that have their share of this process.
+    """
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"turn": turn_id, "process": process_id})
+            cursor.execute(_CLAIM, {"turn": turn_id, "process": process_id, "full": list(without)})
             row = cursor.fetchone()
     except IntegrityError:
         return None
     if row is None:
         return None
-    attempt, epoch, conversation_id, org_id, seconds_left = row
-    return Claim(turn_id, conversation_id, org_id, process_id, attempt, epoch, seconds_left)
+    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id = row
+    return Claim(
+        turn_id, conversation_id, org_id, process_id, attempt, epoch, seconds_left, waited=waited, request_id=request_id
+    )
 
 
 def give_back(held: Claim) -> bool:
@@ -121,12 +169,11 @@ def close_unanswered(
     overdue: bool = False,
     queued_only: bool = False,
     spent: Spent = NOTHING_SPENT,
-) -> uuid.UUID | None:
+) -> Ended | None:
     """Ends a turn without an answer: its message stays, marked, and a retry with its key may reopen it.
 
     With `held` only as long as that claim holds, with `overdue` only past `answer_by`, with `queued_only` only while
-    nobody has claimed it. Whoever hits nothing reads what is there instead. Returns the conversation, None where
-    nothing was ended.
+    nobody has claimed it. Whoever hits nothing reads what is there instead. None where nothing was ended.
     """
     turns = Turn.objects.filter(pk=turn_id) if held is None else _held(held)
     turns = turns.filter(status__in=Turn.IN_FLIGHT)
@@ -135,10 +182,10 @@ def close_unanswered(
     if overdue:
         turns = turns.filter(answer_by__lte=Now())
     with transaction.atomic():
-        conversation_id = turns.values_list("conversation_id", flat=True).first()
-        if conversation_id is None:
+        found = turns.values_list("conversation_id", "org_id").first()
+        if found is None:
             return None
-        conversation = Conversation.objects.select_for_update().only("id").get(pk=conversation_id)
+        conversation = Conversation.objects.select_for_update().only("id").get(pk=found[0])
         ended = turns.update(
             status=Turn.Status.FAILED,
             finished_at=Now(),
@@ -152,7 +199,7 @@ def close_unanswered(
         Conversation.objects.filter(pk=conversation.pk).update(
             has_error=True, outcome=unless_people_were_called(Conversation.Outcome.FAILED)
         )
-    return conversation_id
+    return Ended(*found)
 
 
 def adding(spent: Spent) -> dict[str, Any]:
@@ -171,11 +218,11 @@ def adding(spent: Spent) -> dict[str, Any]:
     return changes
 
 
-def reopen(turn_id: uuid.UUID, *, conversation: Conversation, keeps_text: bool = False) -> bool:
+def reopen(turn_id: uuid.UUID, *, conversation: Conversation, request_id: str = "", keeps_text: bool = False) -> bool:
     """Puts a failed turn back into the queue behind everything accepted since; one of many callers wins.
 
     Inside a transaction that holds the conversation's row, whose `seq` has been advanced for it. Turn and message
-    keep their ids, and move with the conversation where the old one was closed.
+    keep their ids, and move with the conversation where the old one was closed. `request_id` is the retry's.
     """
     won = Turn.objects.filter(pk=turn_id, status=Turn.Status.FAILED).update(
         conversation=conversation,
@@ -194,6 +241,7 @@ def reopen(turn_id: uuid.UUID, *, conversation: Conversation, keeps_text: bool =
         rings=0,
         error_code="",
         error_detail="",
+        **({"request_id": request_id} if request_id else {}),
     )
     if won:
         Message.objects.filter(turn_id=turn_id, part=Message.Part.MESSAGE).update(
@@ -207,38 +255,48 @@ def unless_people_were_called(outcome: Conversation.Outcome) -> Case:
     return Case(When(outcome__in=_STICKY, then=F("outcome")), default=Value(outcome))
 
 
-def requeue_orphans(process_id: int, *, in_hand: list[uuid.UUID]) -> list[uuid.UUID]:
+def requeue_orphans(process_id: int, *, in_hand: list[uuid.UUID]) -> list[Named]:
     """Frees turns that this living process claimed without learning of it, as when the database restarts in between.
 
     Their lock is held, so no sweep would ever call them lost. Costs the turn nothing.
     """
     with connection.cursor() as cursor:
         cursor.execute(_ORPHANS, {"process": process_id, "in_hand": in_hand})
-        return [row[0] for row in cursor.fetchall()]
+        return [Named(*row) for row in cursor.fetchall()]
 
 
-def next_queued(conversation_id: uuid.UUID) -> uuid.UUID | None:
+def next_queued(conversation_id: uuid.UUID) -> Named | None:
     """The turn that can be claimed next; whoever ended a turn rings for it after the commit."""
-    return (
-        Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, answer_by__gt=Now())
-        .order_by("seq")
-        .values_list("id", flat=True)
-        .first()
-    )
+    waiting = Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, answer_by__gt=Now())
+    row = waiting.order_by("seq").values_list("id", "request_id").first()
+    return Named(*row) if row else None
 
 
-def requeue_lost() -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+def next_of_org(org_id: uuid.UUID) -> Named | None:
+    """The turn of this organisation that has waited longest and can be claimed; each caller is given another one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_OF_ORG, {"org": org_id})
+        row = cursor.fetchone()
+    return Named(*row) if row else None
+
+
+def in_flight() -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """All turns that have not ended, with their organisations."""
+    return list(Turn.objects.filter(status__in=Turn.IN_FLIGHT).values_list("id", "org_id"))
+
+
+def requeue_lost() -> tuple[list[Named], list[Named]]:
     """Frees the turns of processes that died: those back in the queue, and those that were lost too often for it."""
     with connection.cursor() as cursor:
         cursor.execute(_LOST)
         rows = cursor.fetchall()
-    freed: list[uuid.UUID] = []
-    given_up: list[uuid.UUID] = []
-    for turn_id, attempt, lost in rows:
+    freed: list[Named] = []
+    given_up: list[Named] = []
+    for turn_id, request_id, attempt, lost in rows:
         same = Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, attempt=attempt)
         if lost + 1 >= MAX_LOST:
             if same.update(lost=F("lost") + 1):
-                given_up.append(turn_id)
+                given_up.append(Named(turn_id, request_id))
         elif same.update(
             status=Turn.Status.QUEUED,
             lost=F("lost") + 1,
@@ -247,20 +305,21 @@ def requeue_lost() -> tuple[list[uuid.UUID], list[uuid.UUID]]:
             rung_at=Now(),
             rings=0,
         ):
-            freed.append(turn_id)
+            freed.append(Named(turn_id, request_id))
     return freed, given_up
 
 
-def overdue() -> list[uuid.UUID]:
+def overdue() -> list[Named]:
     """Turns past their `answer_by` that nobody has closed yet."""
-    return list(Turn.objects.filter(status__in=Turn.IN_FLIGHT, answer_by__lte=Now()).values_list("id", flat=True)[:200])
+    late = Turn.objects.filter(status__in=Turn.IN_FLIGHT, answer_by__lte=Now())
+    return [Named(*row) for row in late.values_list("id", "request_id")[:200]]
 
 
-def due_for_another_ring() -> list[uuid.UUID]:
+def due_for_another_ring() -> list[Named]:
     """Claimable turns that nobody came for; counts the ring that the caller is about to give."""
     with connection.cursor() as cursor:
         cursor.execute(_RING_AGAIN)
-        return [row[0] for row in cursor.fetchall()]
+        return [Named(*row) for row in cursor.fetchall()]
 
 
 def _held(held: Claim) -> QuerySet[Turn]:

@@ -13,7 +13,7 @@ bind = os.environ.get("HALO_BIND") or f"127.0.0.1:{settings.HALO_PORT}"
 workers = int(os.environ.get("HALO_WEB_WORKERS", "2"))
 worker_class = "halo.web_worker.DeadlineWorker"
 # A thread is held for as long as a turn is answered; see docs/deploying.md.
-threads = int(os.environ.get("HALO_WEB_THREADS", "512"))
+threads = settings.HALO_WEB_THREADS
 backlog = 2048
 # A request that waits for its turn has a connection to Redis beside its client's; some files are everybody's.
 worker_connections = max(threads + 64, min(4096, (file_limit() - 256) // 2))
@@ -62,3 +62,10 @@ def post_worker_init(worker: Any) -> None:
     from halo import hooks  # models load only after django.setup(), which the application does  # noqa: PLC0415
 
     hooks.web_started()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """What the process has counted since it last told is not lost."""
+    from halo import hooks  # as above  # noqa: PLC0415
+
+    hooks.web_stopped()

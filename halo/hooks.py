@@ -11,8 +11,8 @@ from typing import Any
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 from django.db import connections
 
-from conversations import leaving, processes
-from halo import wire
+from conversations import in_hand, leaving, processes, waiting
+from halo import metrics, wire
 from orgs import services
 from orgs.secrets import WrongKey
 
@@ -24,7 +24,13 @@ def web_started() -> None:
     """A gunicorn worker: it may answer turns itself while Redis is away, so it announces its process too."""
     wire.forget_connections()
     services.check_keys()
+    in_hand.set_room(waiting.HANDS)
     processes.start()
+
+
+def web_stopped() -> None:
+    """A gunicorn worker that has served its last request."""
+    metrics.flush()
 
 
 @setup_logging.connect
@@ -41,6 +47,8 @@ def worker_started(sender: Any = None, **_: object) -> None:
         # Celery logs what its hooks raise and carries on; only this ends the process.
         sys.exit(str(error))
     if "llm" in sender.app.amqp.queues.consume_from:
+        # With another pool `concurrency` are processes, each of which takes one turn at a time.
+        in_hand.set_room(sender.concurrency)
         processes.start()
 
 

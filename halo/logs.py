@@ -11,6 +11,8 @@ import structlog
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from halo import metrics
+
 log = structlog.get_logger("halo.access")
 _SESSION_ID = re.compile(r"sess_[A-Za-z0-9_-]+")
 
@@ -26,6 +28,11 @@ def safe_path(path: str) -> str:
     return _SESSION_ID.sub(lambda found: "sess:" + hashed(found.group()), path)[:300]
 
 
+def _status_word(status: int) -> str:
+    exact = str(status)
+    return exact if exact in metrics.FAMILIES["halo_requests_total"].values else f"{exact[0]}xx"
+
+
 class AccessLog:
     """Logs each request once it was answered; health checks only when they fail."""
 
@@ -35,6 +42,7 @@ class AccessLog:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         response = self.get_response(request)
+        metrics.count("halo_requests_total", _status_word(response.status_code))
         if response.status_code >= 500 or not request.path_info.startswith("/health/"):
             log.info(
                 "request",

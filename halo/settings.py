@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 import environ
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 from halo.embedded import ensure_secrets, locate
 from halo.rate_limits import parse as parse_rate_limits
@@ -21,6 +22,14 @@ django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
+
+
+def _positive(name: str, default: int) -> int:
+    number: int = env.int(name, default=default)
+    if number < 1:
+        raise ImproperlyConfigured(f"{name} must be 1 or more.")
+    return number
+
 
 # --- Where things are ------------------------------------------------------------------------------------------------
 HALO_DATA_DIR = Path(env.str("HALO_DATA_DIR", default=str(BASE_DIR / ".halo"))).absolute()
@@ -53,7 +62,8 @@ HALO_PROXIES = env.int("HALO_PROXIES", default=0)
 if HALO_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = HALO_TLS and env.bool("HALO_TLS_REDIRECT", default=True)
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+# Asked from inside, by machines that know no TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HALO_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HALO_TLS
 SECURE_HSTS_PRELOAD = HALO_TLS
@@ -100,6 +110,7 @@ if importlib.util.find_spec("django_linear_migrations"):  # for those who write 
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 MIDDLEWARE = [
     "halo.api.middleware.ApiBoundary",
+    "conversations.door.Door",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "halo.logs.AccessLog",
@@ -265,6 +276,20 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 # `off`, or like `session=20,visitor=30,new=30,key=600` (a minute each; the organisation's own setting wins for `key`).
 HALO_RATE_LIMITS = env.str("HALO_RATE_LIMITS", default="session=20,visitor=30,new=30,key=600")
 parse_rate_limits(HALO_RATE_LIMITS)
+
+# --- Load: what is above these is refused before anything is written (conversations/admission.py) ---------------------
+HALO_TURNS = _positive("HALO_TURNS", 5000)
+HALO_TURNS_PER_ORG = _positive("HALO_TURNS_PER_ORG", 2500)
+HALO_TURNS_WAITING = _positive("HALO_TURNS_WAITING", 1000)
+# A request holds a thread for as long as its turn is answered; threads that are not needed do not exist.
+HALO_WEB_THREADS = _positive("HALO_WEB_THREADS", 1024)
+
+# --- Metrics: off without a token -------------------------------------------------------------------------------------
+HALO_METRICS_TOKEN = env.str("HALO_METRICS_TOKEN", default="")
+if HALO_METRICS_TOKEN and len(HALO_METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured(
+        "HALO_METRICS_TOKEN must have at least 16 characters: anybody could guess a shorter one."
+    )
 
 # --- Models ----------------------------------------------------------------------------------------------------------
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")

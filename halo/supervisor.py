@@ -165,7 +165,7 @@ class Supervisor:
             )
 
         worker = ["celery", "-A", "halo", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        llm = os.environ.get("HALO_LLM_CONCURRENCY", "512")
+        llm = os.environ.get("HALO_LLM_CONCURRENCY", "640")
         default = os.environ.get("HALO_DEFAULT_CONCURRENCY", "1")
         return [
             program("web", "gunicorn", "halo.wsgi", "-c", "halo/gunicorn_conf.py", grace=WEB_GRACE),

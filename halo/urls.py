@@ -7,6 +7,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from agents.tools import try_page
+from conversations import scraping
 from conversations.admin import rehearsal
 from halo import health
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", health.front_door, name="front-door"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("metrics", scraping.scrape, name="metrics"),
     path("api/sdk/", include("conversations.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

@@ -68,6 +68,14 @@ class Organization(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
         help_text="Empty: the installation's default.",
     )
+    turn_limit = models.PositiveIntegerField(
+        "turns at once",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
+        help_text="How many messages may be waiting or being answered at the same time; more are refused with a 429. "
+        "Empty: the installation's default.",
+    )
     retain_messages_months = models.PositiveSmallIntegerField(
         "keep messages (months)", default=24, validators=[MinValueValidator(1), MaxValueValidator(240)]
     )

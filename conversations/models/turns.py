@@ -121,6 +121,11 @@ class Turn(TenantModel):
             models.Index(
                 fields=["status", "answer_by"], condition=Q(status__in=["queued", "running"]), name="turn_in_flight"
             ),
+            models.Index(
+                fields=["org", "accepted_at"],
+                condition=Q(status__in=["queued", "running"]),
+                name="turn_in_flight_org",
+            ),
             models.Index(fields=["org", "-accepted_at"], name="turn_recent"),
         ]
 

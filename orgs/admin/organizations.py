@@ -105,7 +105,13 @@ class OrganizationAdmin(StaffAdmin):
         (
             "Limits and retention",
             {
-                "fields": ("key_rate_limit", "retain_messages_months", "retain_traces_days", "retain_events_days"),
+                "fields": (
+                    "key_rate_limit",
+                    "turn_limit",
+                    "retain_messages_months",
+                    "retain_traces_days",
+                    "retain_events_days",
+                ),
                 "description": "What is older than this is deleted for good, within the hour.",
             },
         ),
@@ -145,8 +151,9 @@ class OrganizationAdmin(StaffAdmin):
         if not may(request.user, Action.CHANGE_SETTINGS, obj):
             names = [name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]]
             return [name for name in names if name not in ENDPOINT]
-        # Commands and integrations of the whole installation go by the slug.
-        return fixed if acting(request).is_superuser else [*fixed, "slug"]
+        # Commands and integrations of the whole installation go by the slug, and what one organisation has at once the
+        # others have not.
+        return fixed if acting(request).is_superuser else [*fixed, "slug", "turn_limit"]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:

@@ -74,7 +74,7 @@ def test_a_later_turn_cannot_be_claimed_before_an_earlier_one_has_ended(conversa
     assert turns.claim(second.pk, process_id=ME) is None
     recording.settle(first, answered(first), held=held)
 
-    assert turns.next_queued(conversation.pk) == second.pk
+    assert turns.next_queued(conversation.pk) == (second.pk, "")
     assert turns.claim(second.pk, process_id=ME) is not None
 
 
@@ -190,7 +190,7 @@ def test_a_waiting_turn_is_rung_for_again_with_growing_pauses(conversation: Conv
 
     def due(seconds_ago: float) -> bool:
         Turn.objects.update(rung_at=TransactionNow() - dt.timedelta(seconds=seconds_ago))
-        return turns.due_for_another_ring() == [turn.pk]
+        return [due.turn_id for due in turns.due_for_another_ring()] == [turn.pk]
 
     assert not due(1.5) and due(2.1)
     assert not due(3.5) and due(4.1)
@@ -203,7 +203,7 @@ def test_only_claimable_turns_are_rung_for(conversation: Conversation) -> None:
     first, _second = queue(conversation), queue(conversation)
     Turn.objects.update(rung_at=timezone.now() - dt.timedelta(seconds=60))
 
-    assert turns.due_for_another_ring() == [first.pk]
+    assert [due.turn_id for due in turns.due_for_another_ring()] == [first.pk]
 
 
 def test_the_database_itself_allows_one_running_turn_a_conversation(conversation: Conversation) -> None:
@@ -240,7 +240,7 @@ def test_a_turn_that_was_claimed_without_anybody_learning_of_it_goes_back_to_the
 
     assert turns.requeue_orphans(OTHER, in_hand=[]) == []
     assert turns.requeue_orphans(ME, in_hand=[turn.pk]) == []
-    assert turns.requeue_orphans(ME, in_hand=[]) == [turn.pk]
+    assert [freed.turn_id for freed in turns.requeue_orphans(ME, in_hand=[])] == [turn.pk]
     assert (status(turn), turn.lost) == ("queued", 0)
 
 
@@ -255,6 +255,6 @@ def test_every_statement_of_the_claim_uses_an_index(conversation: Conversation) 
     turn = queue(conversation)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("EXPLAIN " + turns._CLAIM, {"turn": turn.pk, "process": ME})
+        cursor.execute("EXPLAIN " + turns._CLAIM, {"turn": turn.pk, "process": ME, "full": []})
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Seq Scan" not in plan

@@ -76,7 +76,7 @@ def test_a_turn_that_waits_for_its_predecessor_for_less_goes_on_waiting(visitor:
     def end_first() -> None:
         time.sleep(0.5)
         Turn.objects.filter(pk=first.pk).update(status="done")
-        ending.announce(first.pk, first.conversation_id)
+        ending.announce(first.pk, first.conversation_id, org_id=first.org_id)
 
     threading.Thread(target=end_first).start()
 

@@ -233,6 +233,18 @@ def test_a_worker_killed_between_effects_and_record_repeats_only_what_may_be_rep
 # --- Deploys ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_web_process_that_is_told_to_stop_answers_what_it_has_accepted(stack: Stack) -> None:
+    workers_answer(stack)
+    stack.model.reply("worth waiting for", delay=3, times=8)
+    waiting = [stack.in_background(f"Deploying {n}?") for n in range(8)]
+    until(lambda: len(stack.model.requests) == 8, seconds=20, what="the model is asked")
+
+    stack.kill("web", signal.SIGTERM)
+
+    assert {one.answer().body.get("text") for one in waiting} == {"worth waiting for"}
+    until(stack.answers, seconds=20, what="the next web process answers")
+
+
 def test_a_deploy_returns_turns_that_take_longer_to_the_queue_at_no_cost(stack: Stack) -> None:
     workers_answer(stack)
     stack.model.reply("too slow for a deploy", delay=25)

@@ -1,0 +1,247 @@
+"""Whether one more turn may come in: how many are under way, and how long its bell would go unheard.
+
+Places are kept in Redis, one a turn in flight, taken and left exactly by whichever process; the database's rows are
+the truth that the sweep sets them right by, and that is counted where Redis is away. What has no place is refused
+before anything is written. docs/adr/0011 explains the numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import connection
+
+from conversations import turns
+from conversations.models import ANSWER_WITHIN
+from halo import metrics, wire
+from halo.db import release_connection
+from halo.errors import RateLimited, Unavailable
+from halo.lanes import Lanes
+from orgs.models import Organization
+
+# A place that nobody left is gone by then: its turn has long been closed.
+LIFETIME_MS = int((ANSWER_WITHIN.total_seconds() + 10) * 1000)
+# Between taking a place and committing its turn lie milliseconds.
+UNWRITTEN_MS = 5000
+# For so long a process that was told that all is full refuses by itself, and for so long it asks first.
+REMEMBER_SECONDS = 0.05
+CAREFUL_SECONDS = 10.0
+# Where too many have been on their way in for so long, and who came now would wait longer than this, a process refuses.
+CALM_SECONDS, OVERRUN_SECONDS = 3.0, 0.5
+# Threads of a web process that never wait for an answer, so that somebody is there to refuse, and for the staff.
+SPARE_THREADS = 64
+
+_ALL, _WAITING, _CALM, _HEARD = "halo:turns:all", "halo:turns:waiting", "halo:turns:calm", "halo:turns:heard:"
+
+# A burst may fill the queue at once. Where it has not been short for three seconds, what waits must be heard within
+# eight seconds at the pace of the last five, and within two where that goes on.
+# KEYS: all, waiting, calm, heard, own; ARGV: lifetime, most in all, most waiting (0: any number), how many wait
+# elsewhere, and for a place also most of one's own, organisation and turn.
+_ENTER = """
+local time = redis.call('TIME')
+local second = tonumber(time[1])
+local now = second * 1000 + math.floor(time[2] / 1000)
+local function number(key)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  return redis.call('ZCARD', key)
+end
+if KEYS[5] and number(KEYS[5]) >= tonumber(ARGV[5]) then return {'organisation', 2} end
+if number(KEYS[1]) >= tonumber(ARGV[2]) then return {'all', 2} end
+local waiting, pace = number(KEYS[2]) + ARGV[4], 0
+for ago = 1, 5 do pace = pace + tonumber(redis.call('GET', KEYS[4] .. (second - ago)) or 0) / 5 end
+local calm = tonumber(redis.call('GET', KEYS[3]) or 0)
+if waiting <= math.max(16, pace / 2) then
+  calm = now
+  redis.call('SET', KEYS[3], now, 'PX', ARGV[1])
+end
+local most, busy = tonumber(ARGV[3]), (now - calm) / 1000
+if busy > 3 and most > 0 then most = math.min(most, math.max(16, pace * math.max(2, 11 - busy))) end
+if most > 0 and waiting >= most then return {'waiting', math.ceil(waiting / math.max(pace, 1))} end
+if KEYS[5] then
+  redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[7] .. ':' .. ARGV[6])
+  redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[7])
+  redis.call('ZADD', KEYS[5], now + ARGV[1], ARGV[7])
+  for _, i in ipairs({1, 2, 5}) do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
+end
+return {'', 0}
+"""
+
+_HEAR = """
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+local key = KEYS[2] .. redis.call('TIME')[1]
+redis.call('INCR', key)
+redis.call('EXPIRE', key, 10)
+return 1
+"""
+
+_IN_FLIGHT = "SELECT 1 FROM conversations_turn WHERE status IN ('queued', 'running')"
+_COUNT = f"""
+SELECT (SELECT count(*) FROM ({_IN_FLIGHT} AND org_id = %(org)s LIMIT %(own)s) AS o),
+       (SELECT count(*) FROM ({_IN_FLIGHT} LIMIT %(all)s) AS a)
+"""  # noqa: S608
+
+
+@dataclass(slots=True)
+class _Door:
+    """What this web process knows by itself."""
+
+    held: int = 0
+    closed_until: float = 0.0
+    # Until then Redis is asked before anything else is done.
+    careful_until: float = 0.0
+    retry_after: int = 2
+
+
+_door = _Door()
+_lock = threading.Lock()
+_mine = threading.local()
+# Requests whose bodies are there and that are being accepted.
+accepting = Lanes(4)
+
+
+def knock(*, may_be_known: bool) -> None:
+    """Refuses at next to no cost what would be refused anyway; raises Unavailable.
+
+    `may_be_known`: the request has an Idempotency-Key, so it may be about a turn that has its place already.
+    """
+    if _door.held >= _most_held() or accepting.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS):
+        _shed("web")
+        raise Unavailable(retry_after=2)
+    _mine.looked = False
+    now, behind = time.monotonic(), accepting.waiting
+    if may_be_known or (now >= _door.careful_until and behind <= accepting.number):
+        return
+    if now >= _door.closed_until:
+        if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD], settings.HALO_TURNS_WAITING, behind)):
+            # Who was let in now is not turned away for the queue's sake after waiting for a lane.
+            _mine.looked = True
+            return
+        _shed(reason)
+    else:
+        _shed("remembered")
+    raise Unavailable(retry_after=_door.retry_after)
+
+
+def hold() -> None:
+    """A request begins that may hold a thread until its answer is there."""
+    with _lock:
+        _door.held += 1
+
+
+def let_go() -> None:
+    """Such a request has ended."""
+    with _lock:
+        _door.held -= 1
+
+
+def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
+    """Takes a place for a turn that is about to be made or reopened; `leave` it where that comes to nothing.
+
+    Raises RateLimited where the organisation has too many turns in flight, Unavailable where all have, or where the
+    workers would come to it too late. Outside a transaction.
+    """
+    own = org.turn_limit or settings.HALO_TURNS_PER_ORG
+    looked, _mine.looked = getattr(_mine, "looked", False), False
+    most_waiting = 0 if looked else settings.HALO_TURNS_WAITING
+    keys = [_ALL, _WAITING, _CALM, _HEARD, _of(org.pk)]
+    reason = _ask(keys, most_waiting, 0, own, str(org.pk), str(turn_id))
+    if reason is None:
+        reason = _by_the_rows(org.pk, own)
+    if not reason:
+        return
+    _shed(reason)
+    if reason == "organisation":
+        raise RateLimited(
+            retry_after=2, message="Too many messages are being answered at the moment; please try again."
+        )
+    raise Unavailable(retry_after=_door.retry_after)
+
+
+def _ask(keys: list[str], *wanted: str | int) -> str | None:
+    """Redis's answer: why not, or nothing; None where it is away. What holds for all is remembered."""
+    try:
+        with wire.calling() as client:
+            reason, retry_after = client.eval(_ENTER, len(keys), *keys, LIFETIME_MS, settings.HALO_TURNS, *wanted)
+    except wire.WireAway:
+        return None
+    if reason in ("all", "waiting"):
+        now = time.monotonic()
+        _door.retry_after = min(max(1, math.ceil(retry_after)), 10)
+        _door.closed_until, _door.careful_until = now + REMEMBER_SECONDS, now + CAREFUL_SECONDS
+    return str(reason)
+
+
+def heard(turn_id: uuid.UUID) -> None:
+    """A worker has come for the turn, whatever becomes of it; `enter` goes by the pace at which that happens."""
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        client.eval(_HEAR, 2, _WAITING, _HEARD, str(turn_id))
+
+
+def leave(turn_id: uuid.UUID, *, org_id: uuid.UUID) -> None:
+    """The turn has ended, or was not made; its place is free."""
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        pipe = client.pipeline(transaction=False)
+        pipe.zrem(_ALL, f"{turn_id}:{org_id}")
+        pipe.zrem(_of(org_id), str(turn_id))
+        pipe.zrem(_WAITING, str(turn_id))
+        pipe.execute()
+
+
+def set_right() -> int:
+    """Makes the places what the rows say, as after Redis was away or lost its memory; how many were wrong."""
+    try:
+        with wire.calling() as client:
+            seconds, micros = client.time()
+            now = seconds * 1000 + micros // 1000
+            taken: dict[str, float] = dict(cast(Any, client.zrange(_ALL, 0, -1, withscores=True)))
+            rows = {f"{turn_id}:{org_id}" for turn_id, org_id in turns.in_flight()}
+            release_connection()
+            lost = rows - taken.keys()
+            # Who has just taken a place may not have committed yet.
+            left = [name for name in taken.keys() - rows if taken[name] < now + LIFETIME_MS - UNWRITTEN_MS]
+            if lost or left:
+                pipe = client.pipeline(transaction=False)
+                for name in lost:
+                    turn, _, org = name.partition(":")
+                    pipe.zadd(_ALL, {name: now + LIFETIME_MS})
+                    pipe.zadd(f"halo:turns:org:{org}", {turn: now + LIFETIME_MS})
+                    pipe.pexpire(_ALL, LIFETIME_MS)
+                    pipe.pexpire(f"halo:turns:org:{org}", LIFETIME_MS)
+                for name in left:
+                    turn, _, org = name.partition(":")
+                    pipe.zrem(_ALL, name)
+                    pipe.zrem(f"halo:turns:org:{org}", turn)
+                    pipe.zrem(_WAITING, turn)
+                pipe.execute()
+            return len(lost) + len(left)
+    except wire.WireAway:
+        return 0
+
+
+def _by_the_rows(org_id: uuid.UUID, own: int) -> str:
+    in_all = settings.HALO_TURNS
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, {"org": org_id, "own": own, "all": in_all})
+        of_org, of_all = cursor.fetchone()
+    release_connection()
+    return "organisation" if of_org >= own else "all" if of_all >= in_all else ""
+
+
+def _of(org_id: uuid.UUID) -> str:
+    return f"halo:turns:org:{org_id}"
+
+
+def _most_held() -> int:
+    threads: int = settings.HALO_WEB_THREADS
+    return max(threads - SPARE_THREADS, threads // 2)
+
+
+def _shed(reason: str) -> None:
+    metrics.count("halo_shed_total", reason)
