@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.utils.text import Truncator
+from unfold.decorators import display
 
 from agents.guidance import room_for
 from agents.knowledge.models import Guidance
@@ -35,9 +37,10 @@ class GuidanceAdmin(StaffAdmin):
     edit = Action.BUILD
     may_delete = True
     form = GuidanceForm
-    list_display = ("title", "position", "is_active", "created_at")
+    list_display = ("title", "what", "in_use", "position")
     list_filter = ("is_active",)
     search_fields = ("title", "text")
+    search_help_text = "Title or text"
     ordering = ("position", "pk")
     fieldsets = (
         (
@@ -52,3 +55,11 @@ class GuidanceAdmin(StaffAdmin):
     )
     empty_title = "No guidance yet"
     empty_text = "Add what agents should keep in mind in every answer: tone, promises never to make, when to hand over."
+
+    @admin.display(description="Text")
+    def what(self, obj: Guidance) -> str:
+        return Truncator(" ".join(obj.text.split())).chars(90)
+
+    @display(description="In use", ordering="is_active", boolean=True)
+    def in_use(self, obj: Guidance) -> bool:
+        return obj.is_active
