@@ -46,7 +46,7 @@ def serve(turn_id: uuid.UUID) -> None:
         freed = answer(turn_id)
     finally:
         in_hand.beginning.leave()
-    while freed is not None and freed not in in_hand.full_orgs():
+    while freed is not None and freed not in in_hand.full_orgs() and processes.current_id(wait_seconds=0) is not None:
         following = turns.next_of_org(freed)
         if following is None:
             in_hand.nothing_waits(freed)

@@ -47,8 +47,8 @@ def worker_started(sender: Any = None, **_: object) -> None:
         # Celery logs what its hooks raise and carries on; only this ends the process.
         sys.exit(str(error))
     if "llm" in sender.app.amqp.queues.consume_from:
-        # With another pool `concurrency` are processes, each of which takes one turn at a time.
-        in_hand.set_room(sender.concurrency)
+        # `auto` is resolved later, and meant for other pools than that of threads.
+        in_hand.set_room(sender.concurrency if isinstance(sender.concurrency, int) else 0)
         processes.start()
 
 
