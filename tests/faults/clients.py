@@ -17,7 +17,8 @@ from tests.conversations.sse import read_events, text_of
 from tests.fake_model import Received, Reply
 from tests.product import Stack
 
-GIVE_UP_SECONDS = 90.0
+# Longer than the slowest start of the product: what nobody asks for any more cannot be told from what was lost.
+GIVE_UP_SECONDS = 300.0
 PAUSE_SECONDS = 0.1
 # Neither of them is stored as an answer: the client is to come again.
 REFUSALS = (429, 503, 504)
@@ -52,8 +53,9 @@ class Said:
 class Client(threading.Thread):
     """A visitor in one session, who writes one message after the other until told to stop."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack, name: str, *, longest_pause: float = 1.0) -> None:
         super().__init__(name=name, daemon=True)
+        self.longest_pause = longest_pause
         self.stack = stack
         self.said: list[Said] = []
         self.session_id = ""
@@ -80,9 +82,10 @@ class Client(threading.Thread):
         self.said.append(said)
         body = {"message": said.text, **({"session_id": self.session_id} if self.session_id else {})}
         key = str(uuid.uuid4())
-        gives_up_at = time.monotonic() + GIVE_UP_SECONDS
+        gives_up_at, pause = time.monotonic() + GIVE_UP_SECONDS, PAUSE_SECONDS
         while not self._ask(body, key, said) and time.monotonic() < gives_up_at:
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(pause)
+            pause = min(self.longest_pause, pause * 2)
         if said.answers and self._dice.random() < 0.2:
             # As a client does whose answer was lost on the way: it must read the very same again.
             self._ask(body, key, said)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conversations.receiver import Receiver
-from tests.faults.clients import GIVE_UP_SECONDS, PAY, Client, Streamer, model_that_grants
+from tests.faults.clients import GIVE_UP_SECONDS, PAUSE_SECONDS, PAY, Client, Streamer, model_that_grants
 from tests.faults.kinds import DEPLOY, KINDS, Kind
 from tests.faults.reckoning import Bout, as_json, reckon, table
 from tests.product import Stack, running, until
@@ -71,7 +71,8 @@ def fight(battle: Field, kind: Kind) -> Bout:
     for client in clients:
         client.start()
     until(lambda: all(client.answered_since(0) for client in clients), seconds=60, what="everybody is served")
-    newcomer = Client(stack, f"{prefix}-newcomer")
+    # Impatient, since its time is what is measured.
+    newcomer = Client(stack, f"{prefix}-newcomer", longest_pause=PAUSE_SECONDS)
     struck_at, in_force_at = time.monotonic(), 0.0
 
     def in_force() -> None:
