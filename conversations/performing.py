@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,17 +13,16 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents import escalation
 from agents.brain import CallResult, Round, Thought
 from agents.llm.base import Excerpt
 from agents.tools import builtin, calls
 from agents.tools.calls import Call
 from agents.tools.offered import Toolbox
 from agents.tools.reading import BadCall, arguments_of, as_text
-from conversations import calling
+from conversations import calling, steps
 from conversations.loading import Reading
 from conversations.models import ToolCall, Turn
-from conversations.thinking import Case, Effect, Progress, excerpts_for
+from conversations.thinking import Effect, Progress
 from conversations.turns import Claim
 from halo.api.strict_json import storable
 from orgs.models import WidgetKey
@@ -72,28 +70,25 @@ class LiveHands:
         lost = calling.lost_on_the_way(row, tools)
         if lost is not None:
             return ToolCall.Status.UNKNOWN, lost
-        calls.check_numbers(step=row.step, place=place)
         case = self.reading.case
-        call = calls.read_call(
-            name=row.name, arguments=row.arguments, toolbox=tools, page=case.page, origins=self._origins
+        call = steps.sound_call(
+            name=row.name,
+            arguments=row.arguments,
+            step=row.step,
+            place=place,
+            case=case,
+            progress=progress,
+            tools=tools,
+            origins=self._origins,
         )
-        calls.check_surplus(call, progress.tally)
         if call.custom is not None:
             return calling.call_out(row, call, case=case, turn=self.reading.turn, held=self.held, deadline=deadline)
         if call.name == builtin.SEARCH.name:
-            # Numbers follow from the step alone, so that a replay issues the same ones.
-            found = excerpts_for(
-                self.held.org_id,
-                call.arguments["query"],
-                sources=case.config.sources,
-                first_number=(row.step + 1) * 10 + 1,
-            )
-            return ToolCall.Status.DONE, {"passages": [dataclasses.asdict(excerpt) for excerpt in found]}
+            return ToolCall.Status.DONE, steps.shown(steps.look_up(call, step=row.step, case=case))
         # Everything else is an effect in our own database or on the page: it comes with the record.
-        promised = calls.promised(call)
         if call.name == builtin.ESCALATE.name:
-            promised |= _called_for_person(case)
-        return ToolCall.Status.DONE, promised
+            return ToolCall.Status.DONE, steps.called_for_person(call, case=case)
+        return ToolCall.Status.DONE, calls.promised(call)
 
     def _origins(self) -> Collection[str]:
         """The sites that the organisation's widget keys are limited to."""
@@ -132,16 +127,6 @@ def _effect_key(turn: Turn, name: str, step: int, tools: Toolbox) -> str:
     if name in tools.custom:
         return f"halo-{turn.pk}-{step}"
     return f"turn:{turn.pk}:{step}" if name == builtin.TICKET.name else ""
-
-
-def _called_for_person(case: Case) -> dict[str, object]:
-    return escalation.told_to_model(
-        case.config,
-        case.facts,
-        question=case.briefing.message.text,
-        attempts=case.earlier_answers + 1,
-        away=case.away,
-    )
 
 
 def _remember(row: ToolCall, progress: Progress) -> None:

@@ -34,7 +34,7 @@ from halo import wire
 from halo.db import release_connection
 from halo.errors import HaloError, Unavailable
 from orgs import audit
-from orgs.models import Organization, Team, User
+from orgs.models import Organization, User
 from orgs.services import Conflict
 from sessions import profile
 
@@ -210,11 +210,12 @@ def _told(case: Case, config: AgentConfig, progress: Progress, hands: Rehearsing
 def _decided(agent: Agent, decision: Decision, hands: RehearsingHands, progress: Progress) -> dict[str, Any]:
     actions: list[dict[str, Any]] = [{"type": effect.kind, **effect.arguments} for effect in progress.effects]
     if decision.handover is not None:
+        team = find_team(agent.org, decision.handover.team)
         actions.append(
             {
                 "type": "escalate",
                 "reason": decision.handover.reason,
-                "team": _team(agent.org, decision.handover.team),
+                "team": team.name if team else "",
                 "priority": decision.handover.has_priority,
             }
         )
@@ -228,10 +229,6 @@ def _decided(agent: Agent, decision: Decision, hands: RehearsingHands, progress:
         "explanation": decision.explanation,
         "actions": actions,
     }
-
-
-def _team(org: Organization, team_id: str) -> str:
-    return Team.objects.for_org(org).filter(pk=team_id).values_list("name", flat=True).first() or "" if team_id else ""
 
 
 def _cost(org: Organization, config: AgentConfig, progress: Progress) -> str | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import escalation
 from agents.brain import CallResult, Round, Thought
 from agents.llm.base import ToolRequest
 from agents.models import CustomTool
@@ -15,7 +13,8 @@ from agents.tools.calls import Call
 from agents.tools.custom import fill
 from agents.tools.offered import Toolbox
 from agents.tools.reading import BadCall, as_text
-from conversations.thinking import Case, Effect, Progress, excerpts_for
+from conversations import steps
+from conversations.thinking import Case, Effect, Progress
 from halo.api.strict_json import storable
 
 
@@ -40,9 +39,15 @@ class RehearsingHands:
         step, failed = progress.calls, False
         progress.calls += 1
         try:
-            calls.check_numbers(step=step, place=place)
-            call = calls.read_call(name=asked.name, arguments=asked.arguments, toolbox=tools, page=self.case.page)
-            calls.check_surplus(call, progress.tally)
+            call = steps.sound_call(
+                name=asked.name,
+                arguments=asked.arguments,
+                step=step,
+                place=place,
+                case=self.case,
+                progress=progress,
+                tools=tools,
+            )
             result = self._result(call, step, progress, deadline)
         except BadCall as error:
             failed, result = True, {"error": error.message}
@@ -54,25 +59,13 @@ class RehearsingHands:
         return CallResult(id=asked.id, name=asked.name, arguments=asked.arguments, result=text)
 
     def _result(self, call: Call, step: int, progress: Progress, deadline: float) -> dict[str, Any]:
-        case = self.case
         if call.name == builtin.SEARCH.name:
-            found = excerpts_for(
-                case.org.pk,
-                call.arguments["query"],
-                sources=case.config.sources,
-                first_number=(step + 1) * 10 + 1,
-            )
+            found = steps.look_up(call, step=step, case=self.case)
             progress.excerpts += found
-            return {"passages": [dataclasses.asdict(excerpt) for excerpt in found]}
+            return steps.shown(found)
         if call.name == builtin.ESCALATE.name:
             progress.escalation = progress.escalation or call.arguments["reason"]
-            return calls.promised(call) | escalation.told_to_model(
-                case.config,
-                case.facts,
-                question=case.briefing.message.text,
-                attempts=case.earlier_answers + 1,
-                away=case.away,
-            )
+            return steps.called_for_person(call, case=self.case)
         progress.tally.count(call)
         if call.custom is None:
             progress.effects.append(Effect(call.name, step, call.arguments))

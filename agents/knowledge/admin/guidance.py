@@ -58,7 +58,7 @@ class GuidanceAdmin(StaffAdmin):
 
     @admin.display(description="Text")
     def what(self, obj: Guidance) -> str:
-        return Truncator(" ".join(obj.text.split())).chars(90)
+        return Truncator(" ".join(obj.text.split())).chars(60)
 
     @display(description="In use", ordering="is_active", boolean=True)
     def in_use(self, obj: Guidance) -> bool:
