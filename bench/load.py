@@ -45,8 +45,8 @@ def main() -> int:
         references = [stack.enter_context(load_rig.lean("bare_proxy", str(model.ports[0])))]
         if options.litellm:
             references.append(stack.enter_context(load_rig.litellm(options.litellm, folder, model)))
-        halo = stack.enter_context(load_rig.halo(folder / "data", model))
-        rig = load_rig.Rig(model, halo, folder / "data", references)
+        halo, knowing = stack.enter_context(load_rig.halo(folder / "data", model))
+        rig = load_rig.Rig(model, halo, knowing, folder / "data", references)
         for name in MEASURES:
             if name in wanted:
                 for figure in MEASURES[name](rig, short=options.short):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import os
@@ -26,17 +27,18 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 # Threads come to be when they are needed, so that these cost nothing while nobody waits.
 THREADS = {"HALO_WEB_THREADS": "1200", "HALO_LLM_CONCURRENCY": "2400"}
-# One agent as it is made, and one whose text leaves as it comes.
+# An agent as it is made; one that also searches our documentation; one whose text leaves as it comes.
 _MAKE_ORGANISATIONS = """
 import json
 from agents import services
 from agents.knowledge.importing import import_articles, read_articles
 from django.conf import settings
 keys = {}
-for name, guard in (("guarded", True), ("unguarded", False)):
+for name in ("plain", "knowing", "unguarded"):
     ready = services.create_ready_org(name=name)
-    import_articles(org=ready.org, source_name="docs", drafts=list(read_articles(settings.BASE_DIR / "docs")))
-    if not guard:
+    if name == "knowing":
+        import_articles(org=ready.org, source_name="docs", drafts=list(read_articles(settings.BASE_DIR / "docs")))
+    if name == "unguarded":
         ready.agent.guard = False
         services.change_agent(agent=ready.agent, names=["guard"], by=None)
     keys[name] = ready.widget_key
@@ -104,6 +106,7 @@ class Rig:
 
     model: Target
     halo: Target
+    knowing: Target
     folder: Path
     references: list[Target]
     foreign: float = 0.0
@@ -119,13 +122,17 @@ class Rig:
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(locate(self.folder).database_url, application_name="halo-bench", autocommit=True) as one:
+        socket = str(locate(self.folder).socket_dir)
+        with psycopg.connect(host=socket, user="halo", dbname="halo", autocommit=True) as one:
             yield one
 
     def load(self, plan: dict[str, Any], *, watch: Callable[[], object] | None = None) -> dict[str, Any]:
         """Carries a plan out; calls `watch` every second meanwhile."""
-        busy, ours = machine.busy_seconds(), self._ours()
-        with running([sys.executable, "bench/load_clients.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one:
+        busy, ours, began = machine.busy_seconds(), self._ours(), time.monotonic()
+        with (
+            machine.Pace() as pace,
+            running([sys.executable, "bench/load_clients.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one,
+        ):
             assert one.stdin is not None and one.stdout is not None
             one.stdin.write(json.dumps(plan))
             one.stdin.close()
@@ -139,6 +146,8 @@ class Rig:
             raise Failed("the load generator ended without a result")
         done: dict[str, Any] = json.loads(told)
         done["foreign_cpu"] = machine.busy_seconds() - busy - (self._ours() - ours) - done["cpu"]
+        done["foreign_cpus"] = done["foreign_cpu"] / (time.monotonic() - began)
+        done["pace"] = pace.ms
         self.foreign += done["foreign_cpu"]
         return done
 
@@ -175,8 +184,8 @@ def _until_answered(port: int, path: str, process: subprocess.Popen[str]) -> Non
 
 
 @contextmanager
-def halo(folder: Path, model: Target) -> Iterator[Target]:
-    """`manage.py up` with an organisation that knows our documentation."""
+def halo(folder: Path, model: Target) -> Iterator[tuple[Target, Target]]:
+    """`manage.py up`, with an agent that has no knowledge, and with one that searches our documentation."""
     port = free_port()
     env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     env |= THREADS | {
@@ -194,18 +203,20 @@ def halo(folder: Path, model: Target) -> Iterator[Target]:
         made = subprocess.run(make, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
         keys = json.loads(made.stdout.splitlines()[-1])
         message = '{"message": "How do I deploy Halo to production? I ask for the @th time."}'
-        yield Target(
+        plain = Target(
             "halo",
             [port],
             (process.pid,),
             path="/api/sdk/chat",
             body=message,
-            headers={"Authorization": f"Bearer {keys['guarded']}"},
+            headers={"Authorization": f"Bearer {keys['plain']}"},
             stream_path="/api/sdk/chat/stream",
             stream_body=message,
             stream_headers={"Accept": "text/event-stream", "Authorization": f"Bearer {keys['unguarded']}"},
             first="event: delta",
         )
+        bearer = {"Authorization": f"Bearer {keys['knowing']}"}
+        yield plain, dataclasses.replace(plain, name="halo with knowledge", headers=bearer)
 
 
 @contextmanager

@@ -1,8 +1,16 @@
-"""What processes used, read from /proc: CPU seconds hardly depend on what else a machine does, unlike clocks."""
+"""What processes used, read from /proc, and how fast the CPU was meanwhile.
+
+CPU seconds depend on what else a machine does far less than clocks, but where two threads share a core they still do:
+the same work then takes up to twice as many. So a fixed piece of Python is timed beside every measure.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import statistics
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,3 +109,35 @@ def busy_seconds() -> float:
 
 def load_average() -> float:
     return os.getloadavg()[0]
+
+
+class Pace:
+    """Milliseconds of CPU that a fixed piece of Python takes, twice a second while the block lasts; `ms` the median."""
+
+    def __enter__(self) -> Pace:
+        self._over = threading.Event()
+        self._found = [_fixed_work()]
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.ms = statistics.median(self._found)
+
+    def _run(self) -> None:
+        while not self._over.wait(0.5):
+            self._found.append(_fixed_work())
+
+
+def _fixed_work() -> float:
+    began = time.thread_time()
+    held: dict[str, int] = {}
+    for number in range(10_000):
+        held[str(number)] = number
+        if len(held) > 500:
+            held.clear()
+    for _ in range(50):
+        json.loads(json.dumps({"a": [1, 2, 3] * 20, "b": {"c": "x" * 100}}))
+    return (time.thread_time() - began) * 1000
