@@ -11,7 +11,7 @@ from agents.llm.base import Excerpt
 
 MAX_QUOTE = 600
 # `[3]: "verbatim quote"` on a line of its own, in the block that ends an answer.
-_QUOTE_LINE = re.compile(r'\[(\d{1,4})\]:?[ \t]*["“”«](.+)')
+QUOTE_LINE = re.compile(r'\[(\d{1,4})\]:?[ \t]*["“”«](.+)')
 # `[3]` behind a statement, not `list[3]` and not a link's `[3](...)`.
 MARKER = re.compile(r"[ \t]?(?<![\w\]])\[(\d{1,4})\](?!\()")
 _WORD = re.compile(r"\w+")
@@ -68,7 +68,7 @@ def _split(answer: str) -> tuple[str, dict[int, str]]:
     quotes: dict[int, str] = {}
     while lines:
         # Stripped first: a model that ends a line with thousands of spaces must not make the search quadratic.
-        found = _QUOTE_LINE.match(lines[-1].strip())
+        found = QUOTE_LINE.match(lines[-1].strip())
         if found:
             quotes[int(found.group(1))] = found.group(2).rstrip('"“”»')
         elif lines[-1].strip() or not quotes:
@@ -85,6 +85,14 @@ def _occurring(quote: str, passage: str) -> str:
     pattern = r"\s+".join(re.escape(word).replace("'", "['’]").replace('\\"', '["“”]') for word in words)
     found = re.search(pattern, passage[:100_000], re.IGNORECASE)
     return found.group()[:MAX_QUOTE] if found else ""
+
+
+def speaks_for_itself(n: int, body: str, excerpt: Excerpt) -> bool:
+    """Whether the statement that first carries the marker `[n]` in `body` has words enough of its passage.
+
+    Such a citation holds whatever quote comes with it.
+    """
+    return bool(_best_sentence(_statement(body, n), excerpt.text))
 
 
 def _statement(body: str, n: int) -> str:

@@ -143,23 +143,37 @@ def decide(
 
 
 def _guarded(answer: str, config: AgentConfig, briefing: Briefing, rounds: Rounds) -> Guarded:
+    known = known_to(
+        config=config, briefing=briefing, excerpts=rounds.excerpts, results=rounds.results, verbatim=rounds.verbatim
+    )
+    return Guarded(answer) if known is None else check(answer, known)
+
+
+def known_to(
+    *,
+    config: AgentConfig,
+    briefing: Briefing,
+    excerpts: Sequence[Excerpt],
+    results: Sequence[str] = (),
+    verbatim: bool = False,
+) -> Known | None:
+    """What the answer's statements are held against; None where they are not."""
     # Who knows nothing answers from its instructions alone, and is not held against what there is not.
-    if not config.guard or rounds.verbatim or not rounds.excerpts:
-        return Guarded(answer)
+    if not config.guard or verbatim or not excerpts:
+        return None
     lines = [*(briefing.transcript or briefing.told_history), briefing.message]
-    known = Known(
-        passages=[(excerpt.title, excerpt.text) for excerpt in rounds.excerpts],
+    return Known(
+        passages=[(excerpt.title, excerpt.text) for excerpt in excerpts],
         told=[
             config.instructions,
             briefing.guidance,
             *shown_data(briefing),
             briefing.behaviour,
-            *rounds.results,
+            *results,
             *(line.text for line in lines if line.role == "assistant"),
         ],
         asked=[line.text for line in lines if line.role == "user"],
     )
-    return check(answer, known)
 
 
 def _still_cited(checked: citations.Checked, text: str) -> list[dict[str, Any]]:

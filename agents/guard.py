@@ -150,38 +150,65 @@ class Known:
         return self._weights.get(word, self._unknown)
 
 
-def check(answer: str, known: Known) -> Guarded:
-    """`answer` without the statements that nothing supports."""
-    foreign = known.is_english != _looks_english(answer)
-    kept: list[tuple[str, bool]] = []
-    kept_back: list[str] = []
-    claims = 0
-    seen: set[str] = set()
-    for unit in _units(answer):
+class Judge:
+    """Goes through the units of one answer in their order: what becomes of one depends on those before."""
+
+    def __init__(self, known: Known, *, foreign: bool) -> None:
+        """`foreign`: the answer is in another language than the passages."""
+        self.claims = 0
+        self.kept_back: list[str] = []
+        self._known = known
+        self._foreign = foreign
+        self._seen: set[str] = set()
+
+    def keeps(self, unit: str) -> bool | None:
+        """True for a statement that something supports, None for words that state nothing, False for what has to go.
+
+        False also for one that was made before, which goes only where others are kept back.
+        """
         statement = MARKER.sub("", unit).strip()
         folded = " ".join(statement.casefold().split())
         if not _is_claim(statement):
-            kept.append((unit, False))
-        elif folded in seen:
+            verdict = None
+        elif folded in self._seen:
             # A model that says the same again is in a loop.
-            continue
-        elif known.supports(
-            statement, cited=bool(MARKER.search(unit)), follows=claims > len(kept_back), foreign=foreign
-        ):
-            kept.append((unit, True))
-            claims += 1
+            return False
         else:
-            kept_back.append(statement)
-        seen.add(folded)
-    if not kept_back:
-        return Guarded(answer, [], claims)
+            verdict = self._known.supports(
+                statement,
+                cited=bool(MARKER.search(unit)),
+                follows=self.claims > len(self.kept_back),
+                foreign=self._foreign,
+            )
+        if verdict:
+            self.claims += 1
+        elif verdict is False:
+            self.kept_back.append(statement)
+        self._seen.add(folded)
+        return verdict
+
+
+def check(answer: str, known: Known) -> Guarded:
+    """`answer` without the statements that nothing supports."""
+    judge = Judge(known, foreign=is_foreign(answer, known))
+    judged = [(unit, judge.keeps(unit)) for unit in units(answer)]
+    if not judge.kept_back:
+        return Guarded(answer, [], judge.claims)
+    kept = [(unit, bool(verdict)) for unit, verdict in judged if verdict is not False]
+    claims = judge.claims
     # What announced a list that is gone announces nothing, and a sentence that was cut off says nothing.
-    while kept and _is_loose(kept[-1][0]):
+    while kept and is_loose(kept[-1][0]):
         claims -= kept.pop()[1]
-    return Guarded(_tidied("".join(unit for unit, _ in kept)), kept_back, claims)
+    return Guarded(tidied("".join(unit for unit, _ in kept)), judge.kept_back, claims)
 
 
-def _is_loose(unit: str) -> bool:
+def is_foreign(answer: str, known: Known) -> bool:
+    """Whether the answer is in another language than the passages, as far as its words tell."""
+    return known.is_english != _looks_english(answer)
+
+
+def is_loose(unit: str) -> bool:
+    """Whether it says nothing if nothing follows: it announces something, or was cut off."""
     bare = unit.strip().rstrip("*_ ")
     if not bare or bare.endswith((":", "-", "•")):
         return True
@@ -191,12 +218,12 @@ def _is_loose(unit: str) -> bool:
 
 def states_something(answer: str) -> bool:
     """Whether there is anything in it that could be wrong."""
-    return any(_is_claim(unit.strip()) for unit in _units(answer))
+    return any(_is_claim(unit.strip()) for unit in units(answer))
 
 
-def _units(text: str) -> list[str]:
+def units(text: str) -> list[str]:
     """The text cut behind each sentence, line and block of code; joined again they are the text."""
-    units: list[str] = []
+    cut_units: list[str] = []
     end = 0
     for found in _UNIT.finditer(text):
         if text.startswith("```", found.start()):
@@ -204,14 +231,14 @@ def _units(text: str) -> list[str]:
         else:
             cuts = [match.end() for match in _SENTENCE_END.finditer(text, found.start(), found.end())] + [found.end()]
         for cut in cuts:
-            if len(units) < MAX_UNITS:
-                units.append(text[end:cut])
+            if len(cut_units) < MAX_UNITS:
+                cut_units.append(text[end:cut])
             else:
-                units[-1] += text[end:cut]
+                cut_units[-1] += text[end:cut]
             end = cut
-    if end < len(text) and units:
-        units[-1] += text[end:]
-    return _with_their_marks(units)
+    if end < len(text) and cut_units:
+        cut_units[-1] += text[end:]
+    return _with_their_marks(cut_units)
 
 
 def _with_their_marks(units: list[str]) -> list[str]:
@@ -239,12 +266,12 @@ def _is_claim(statement: str) -> bool:
 
 def _places(title: str, text: str) -> list[_Place]:
     """Each sentence or line, alone and with those that follow: a paraphrase draws on several."""
-    units = [unit for unit in _units(text) if unit.strip()]
+    parts = [unit for unit in units(text) if unit.strip()]
     heading = _words(title)
-    words, numbers = [_words(unit) for unit in units], [_numbers(unit) for unit in units]
+    words, numbers = [_words(part) for part in parts], [_numbers(part) for part in parts]
     places = []
-    for first in range(len(units)):
-        for last in range(first + 1, min(first + SPAN, len(units)) + 1):
+    for first in range(len(parts)):
+        for last in range(first + 1, min(first + SPAN, len(parts)) + 1):
             together = heading.union(*words[first:last])
             places.append(_Place(frozenset(together), frozenset(numbers[first])))
     return places
@@ -287,5 +314,6 @@ def _looks_english(text: str) -> bool:
     return not words or sum(word in _FORM for word in words) >= 0.15 * len(words)
 
 
-def _tidied(text: str) -> str:
+def tidied(text: str) -> str:
+    """Without the gaps that sentences leave which are gone."""
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip()

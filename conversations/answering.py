@@ -18,13 +18,15 @@ from agents.deciding import Decision, with_away
 from agents.escalation import Handover
 from agents.llm.base import ModelError
 from agents.tools.calls import with_questions
-from conversations import bell, effects, ending, in_hand, processes, tracing, turns
+from conversations import bell, effects, ending, in_hand, processes, tape, tracing, turns
 from conversations.loading import Reading, read
 from conversations.models import Turn
+from conversations.outlet import TapeOutlet
 from conversations.performing import LiveHands
 from conversations.recording import Overtaken, Reply, settle
 from conversations.thinking import Case, Progress, milliseconds_since, think
 from conversations.turns import Claim, Spent
+from halo import wire
 from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
@@ -70,22 +72,60 @@ def _attempt(held: Claim, started: float) -> None:
     structlog.contextvars.bind_contextvars(request_id=reading.turn.request_id)
     deadline = started + min(float(config.deadline_seconds), held.seconds_left)
     progress = Progress(began=started)
+    outlet = TapeOutlet(held.turn_id, attempt=held.attempt, keeps_text=reading.turn.keeps_text)
     try:
-        decision = think(reading.case, LiveHands(reading, held), progress, deadline=deadline)
+        if _ends_with_what_left(reading, held, progress):
+            return
+        decision = think(reading.case, LiveHands(reading, held), progress, deadline=deadline, outlet=outlet)
+        outlet.close()
         progress.timings["total_ms"] = milliseconds_since(started)
-        _record(reading, held, progress, _reply(decision), decision.handover)
+        text, generation = outlet.whole(decision.text)
+        reply = dataclasses.replace(_reply(decision), text=text, generation=generation)
+        _record(reading, held, progress, reply, decision.handover)
     except Overtaken:
         raise
     except ModelError as error:
+        outlet.close()
         log.warning("model_failed", kind=error.kind, ms=milliseconds_since(started))
         progress.timings["total_ms"] = milliseconds_since(started)
-        _after_failure(reading, held, progress, error)
+        if reading.turn.keeps_text and outlet.left:
+            broken = _broken_off(outlet.left, outlet.generation, code=_code_of(error), detail=_detail_of(error))
+            _record(reading, held, progress, broken, None)
+        else:
+            _after_failure(reading, held, progress, error)
     except Exception as error:
         # A defect of ours: whoever looks for it wants to see how far the attempt came.
+        outlet.close()
         defect = type(error).__name__
         log.exception("turn_failed", error=defect)
         progress.timings.setdefault("total_ms", milliseconds_since(started))
         _fail(reading, held, progress, code="unavailable", detail=defect)
+
+
+def _ends_with_what_left(reading: Reading, held: Claim, progress: Progress) -> bool:
+    """Records what an earlier attempt has sent where it cannot be taken back; False where there is none of that."""
+    if not reading.turn.keeps_text or held.attempt == 1:
+        return False
+    try:
+        generation, left = tape.text_on(held.turn_id)
+    except wire.WireAway:
+        return False
+    if left:
+        broken = _broken_off(left, generation, code="unavailable", detail="Its process was lost in mid-answer.")
+        _record(reading, held, progress, broken, None)
+    return bool(left)
+
+
+def _broken_off(text: str, generation: str, *, code: str, detail: str) -> Reply:
+    return Reply(
+        outcome=Turn.Outcome.ANSWERED,
+        text=text,
+        # What is missing may be what matters.
+        confidence=0.0,
+        error_code=code,
+        error_detail=detail,
+        generation=generation,
+    )
 
 
 def _reply(decision: Decision) -> Reply:

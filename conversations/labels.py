@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Iterable, Mapping
 
 from django.db import transaction
@@ -13,6 +12,7 @@ from conversations.idempotency import hashed
 from conversations.models import AnswerLabel, Conversation, Message, Turn
 from halo.db import release_connection
 from halo.errors import HaloError, NotFound
+from halo.ids import parse_uuid
 from orgs import audit, throttling
 from orgs.models import Organization, User
 from sessions.identity import identify_bearer
@@ -99,7 +99,7 @@ def rate_message(
     session = find_owned(org=org, session_id=session_id, identity=identity, now=now)
     # SECURITY: only what was said in the session that this request owns, and only what the agent said there.
     messages = Message.objects.for_org(org).filter(conversation__session=session, author=Message.Author.AGENT)
-    known = _uuid(message_id)
+    known = parse_uuid(message_id)
     message = messages.select_related("turn").filter(pk=known).first() if session is not None and known else None
     if message is None or message.turn is None:
         raise NotFound("There is no such message of the agent.")
@@ -147,10 +147,3 @@ def _claimed_something(turn: Turn) -> bool:
 def _state(label: AnswerLabel | None) -> dict[str, str] | None:
     # SECURITY: the audit outlives transcripts, so it keeps that there was a comment and not its words.
     return {"verdict": str(label.verdict), "comment": "yes" if label.comment else ""} if label else None
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

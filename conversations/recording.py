@@ -35,6 +35,8 @@ class Reply:
     error_code: str = ""
     error_detail: str = ""
     spent: Spent = NOTHING_SPENT
+    # The streamed reply whose text this one's begins with; empty where there is none.
+    generation: str = ""
 
 
 class Overtaken(Exception):
@@ -101,6 +103,8 @@ def _response(turn: Turn, reply: Reply, message_id: uuid.UUID) -> dict[str, Any]
     }
     if reply.routing is not None:
         body["routing"] = reply.routing
+    if reply.generation:
+        body["generation"] = reply.generation
     return body
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -30,6 +30,8 @@ from sessions import profile, visitors
 from sessions.identity import Identity, identify
 from sessions.models import ChatSession
 from sessions.visitors import Visit
+
+Listening = Literal["", "events", "text"]
 
 # One statement takes the next seq, locks the row until commit, and keeps the summary.
 _NEXT_SEQ = """
@@ -65,6 +67,7 @@ class _Arrival:
     page: str
     request_id: str
     now: dt.datetime
+    listening: Listening
 
 
 def accept(
@@ -77,15 +80,17 @@ def accept(
     request_id: str,
     now: dt.datetime,
     page: str = "",
+    listening: Listening = "",
 ) -> Accepted:
     """Stores the message and its turn, or finds the turn that the key stands for; rings where there is work.
 
-    `page` is where the browser says the visitor is: an address, or an origin alone.
+    `page` is where the browser says the visitor is: an address, or an origin alone. `listening` is how the client
+    follows the answer: `events`, or `text`, which cannot be taken back; empty where it waits for the whole.
     Checks in the order 403, 404, 409, 429; raises halo.errors.HaloError.
     """
     identity = identify(org=org, user_id=request.user_id, token=request.user_token, now=now)
     agent = catalog.choose(org, request.agent_id)
-    arrival = _Arrival(org, identity, agent, request, idempotency_key, page, request_id, now)
+    arrival = _Arrival(org, identity, agent, request, idempotency_key, page, request_id, now, listening)
     known = _find(arrival)
     replayed = known is not None and not _is_failed(org, known)
     for_key = throttling.bucket("key", str(key_id), override=org.key_rate_limit)
@@ -153,6 +158,11 @@ def _accept(arrival: _Arrival, known: uuid.UUID | None, *, may_start: bool) -> A
             queued = _store(arrival, turn_id, may_start=may_start)
     # After the commit, so that whoever hears the bell finds the row.
     if queued:
+        if known is not None:
+            tape.forget(turn_id)
+        if arrival.listening:
+            # Before anybody can begin to answer.
+            tape.open_for(turn_id)
         bell.ring(turn_id)
     else:
         if known is not None:
@@ -194,6 +204,7 @@ def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         verified=identity.verified,
         snapshot=_snapshot(arrival, visit),
         request_id=arrival.request_id,
+        keeps_text=arrival.listening == "text",
         accepted_at=Now(),
         answer_by=Now() + ANSWER_WITHIN,
         rung_at=Now(),
@@ -369,7 +380,7 @@ def _reopen(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
     )
     old = turn.conversation_id
     conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
-    if not turns.reopen(turn_id, conversation=conversation):
+    if not turns.reopen(turn_id, conversation=conversation, keeps_text=arrival.listening == "text"):
         raise _TwinWasFirst
     # Its message is stored once, wherever it ends up, so it is counted once.
     Conversation.objects.for_org(arrival.org).filter(pk=old).update(message_count=F("message_count") - 1)

@@ -1,6 +1,7 @@
 """The wire of a turn: one Redis stream, written by whoever answers, read by any number of waiters.
 
-It is a convenience with a limited life. The turn's row is the truth, and losing a tape loses nothing.
+Entries are `status` and `delta` while the answer comes to be, and `done` when the row is to be read. It is a
+convenience with a limited life: the turn's row is the truth, and losing a tape loses nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ class Entry:
     kind: str
     data: dict[str, Any]
 
+    @property
+    def generation(self) -> str:
+        """Of a delta: which of the model's replies it is of."""
+        return f"{self.attempt}.{self.data['round']}"
+
+
+def open_for(turn_id: uuid.UUID) -> bool:
+    """Opens the tape of a turn in flight, so that its answer is written on it; False where Redis is away."""
+    return append(turn_id, attempt=0, kind="status", data={"state": "queued"})
+
 
 def append(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] | None = None) -> bool:
     """Writes one entry; False where Redis is away, which nobody needs to act upon."""
@@ -33,17 +44,49 @@ def append(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] 
     try:
         with wire.calling() as client:
             pipe = client.pipeline(transaction=False)
-            pipe.xadd(
-                key,
-                {"attempt": attempt, "kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)},
-                maxlen=MAX_ENTRIES,
-                approximate=True,
-            )
+            pipe.xadd(key, _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True)
             pipe.expire(key, LIFETIME_SECONDS)
             pipe.execute()
     except wire.WireAway:
         return False
     return True
+
+
+def forget(turn_id: uuid.UUID) -> None:
+    """Removes what was written for a turn that begins anew."""
+    try:
+        with wire.calling() as client:
+            client.delete(_key(turn_id))
+    except wire.WireAway:
+        return
+
+
+def append_if_open(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any]) -> bool:
+    """Writes one entry on a tape that somebody has opened; False where there is none, or Redis is away."""
+    try:
+        with wire.calling() as client:
+            added = client.xadd(
+                _key(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True, nomkstream=True
+            )
+    except wire.WireAway:
+        return False
+    return added is not None
+
+
+def text_on(turn_id: uuid.UUID) -> tuple[str, str]:
+    """The generation of the newest text on the tape, and that text; two empty strings where there is none.
+
+    Raises halo.wire.WireAway.
+    """
+    with wire.calling() as client:
+        entries: Any = client.xrange(_key(turn_id))
+    generation, text = "", ""
+    for entry in _read(entries):
+        if entry.kind == "delta":
+            if entry.generation != generation:
+                generation, text = entry.generation, ""
+            text = text[: entry.data["at"]] + entry.data["text"]
+    return generation, text
 
 
 def read(turn_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Entry]:
@@ -54,7 +97,10 @@ def read(turn_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Entry]:
     block_ms = max(1, int(min(wait_seconds, wire.BLOCK_SECONDS) * 1000))
     with wire.calling(blocking=True) as client:
         streams: Any = client.xread({_key(turn_id): after}, block=block_ms)
-    entries = _entries_of(streams)
+    return _read(_entries_of(streams))
+
+
+def _read(entries: list[tuple[str, dict[str, str]]]) -> list[Entry]:
     return [
         Entry(
             offset=offset,
@@ -64,6 +110,10 @@ def read(turn_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Entry]:
         )
         for offset, fields in entries
     ]
+
+
+def _fields(attempt: int, kind: str, data: dict[str, Any] | None) -> Any:
+    return {"attempt": attempt, "kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)}
 
 
 def _entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,9 +20,10 @@ from agents.conditions import Facts
 from agents.config import AgentConfig
 from agents.deciding import Decision, Rounds
 from agents.knowledge.search import Hit, query_text, search
-from agents.llm.base import Excerpt, ModelError
+from agents.llm.base import Backend, Excerpt, ModelError
 from agents.models import Agent
 from agents.prompts.layers import Briefing
+from agents.releasing import Release
 from agents.tools.calls import Call, Tally, with_questions
 from agents.tools.custom import Subject
 from agents.tools.offered import Toolbox, toolbox
@@ -88,6 +89,10 @@ class Progress:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def results(self) -> list[str]:
+        """What the tools have answered."""
+        return [done.result for earlier in self.rounds for done in earlier.calls]
+
     @contextmanager
     def timed(self, what: str, **more: Any) -> Iterator[dict[str, Any]]:
         """Notes how long the block took, also where it fails."""
@@ -113,12 +118,45 @@ class Hands(Protocol):
         ...
 
 
-def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> Decision:
+class Outlet(Protocol):
+    """Where an answer goes while it comes to be."""
+
+    def state(self, state: str) -> None:
+        """What is going on: `searching`, `thinking` or `writing`."""
+        ...
+
+    def begin(self, round: int, release: Callable[[], Release]) -> None:
+        """The model is about to be asked for its `round`-th reply; `release` says what may leave of it."""
+        ...
+
+    def take(self, piece: str) -> None:
+        """The next words of the reply, nothing of which has been checked."""
+        ...
+
+
+class Nowhere:
+    """An outlet for answers that nobody reads before they are finished."""
+
+    def state(self, state: str) -> None:
+        """See Outlet."""
+
+    def begin(self, round: int, release: Callable[[], Release]) -> None:
+        """See Outlet."""
+
+    def take(self, piece: str) -> None:
+        """See Outlet."""
+
+
+NOWHERE = Nowhere()
+
+
+def think(case: Case, hands: Hands, progress: Progress, *, deadline: float, outlet: Outlet = NOWHERE) -> Decision:
     """The answer to `case`. No connection is held while the model thinks; raises agents.llm.base.ModelError.
 
     `deadline` is a time.monotonic() value. `progress` is filled in on the way, so that a failure leaves its trace.
     """
     backend = backend_for(config=case.config, agent=case.agent, org=case.org)
+    outlet.state("searching")
     with progress.timed("search"):
         query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
         progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
@@ -126,7 +164,7 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
     hands.replay(progress, tools=tools, deadline=deadline)
     while True:
         release_connection()
-        thought = _round(case, backend, progress, tools=tools, deadline=deadline)
+        thought = _round(case, backend, progress, tools=tools, deadline=deadline, outlet=outlet)
         if not thought.tool_requests:
             break
         with progress.timed("tools", names=[asked.name for asked in thought.tool_requests]):
@@ -141,7 +179,7 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
             calls=progress.calls,
             errors=progress.errors,
             asked=progress.escalation,
-            results=[done.result for earlier in progress.rounds for done in earlier.calls],
+            results=progress.results(),
             verbatim=backend.verbatim,
         ),
         attempts=case.earlier_answers + 1,
@@ -150,14 +188,28 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float) -> D
     return dataclasses.replace(decision, text=with_questions(decision.text, progress.asked))
 
 
-def _round(case: Case, backend: Any, progress: Progress, *, tools: Toolbox, deadline: float) -> Thought:
+def _round(
+    case: Case, backend: Backend, progress: Progress, *, tools: Toolbox, deadline: float, outlet: Outlet
+) -> Thought:
+    def release() -> Release:
+        known = deciding.known_to(
+            config=case.config,
+            briefing=case.briefing,
+            excerpts=progress.excerpts,
+            results=progress.results(),
+            verbatim=backend.verbatim,
+        )
+        return Release(excerpts=progress.excerpts, known=known)
+
+    outlet.begin(len(progress.rounds) + 1, release)
     call: dict[str, Any] = {"round": len(progress.rounds) + 1}
     progress.model_calls.append(call)
     with progress.timed("model", round=call["round"]) as phase:
         began = time.monotonic()
 
-        def first_text(_: str) -> None:
+        def on_text(piece: str) -> None:
             phase.setdefault("first_text_ms", milliseconds_since(began))
+            outlet.take(piece)
 
         def retried(error: ModelError, pause: float) -> None:
             call.setdefault("retries", []).append(
@@ -173,7 +225,7 @@ def _round(case: Case, backend: Any, progress: Progress, *, tools: Toolbox, dead
                 rounds=progress.rounds,
                 tools=tools.specs,
                 deadline=deadline,
-                on_text=first_text,
+                on_text=on_text,
                 on_prompt=lambda prompt: setattr(progress, "prompt", prompt),
                 on_retry=retried,
             )

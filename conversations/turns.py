@@ -171,7 +171,7 @@ def adding(spent: Spent) -> dict[str, Any]:
     return changes
 
 
-def reopen(turn_id: uuid.UUID, *, conversation: Conversation) -> bool:
+def reopen(turn_id: uuid.UUID, *, conversation: Conversation, keeps_text: bool = False) -> bool:
     """Puts a failed turn back into the queue behind everything accepted since; one of many callers wins.
 
     Inside a transaction that holds the conversation's row, whose `seq` has been advanced for it. Turn and message
@@ -189,6 +189,7 @@ def reopen(turn_id: uuid.UUID, *, conversation: Conversation) -> bool:
         finished_at=None,
         # `attempt` goes on counting: a claim of before must never look like one of after.
         lost=0,
+        keeps_text=keeps_text,
         rung_at=Now(),
         rings=0,
         error_code="",

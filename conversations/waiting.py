@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 import time
 import uuid
+from collections.abc import Generator
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -14,6 +15,7 @@ from django.db.models.functions import Now
 
 from conversations import answering, ending, tape
 from conversations.models import Turn
+from conversations.tape import Entry
 from halo import wire
 from halo.db import release_connection
 from halo.errors import HaloError, ModelTimeout, NotFound, RateLimited, Unavailable
@@ -32,6 +34,20 @@ _hands = threading.BoundedSemaphore(HANDS)
 
 def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str, Any]:
     """The response of the turn once it has ended; raises the HaloError that its failure is rendered with."""
+    following = follow(turn_id, org=org, fresh=fresh)
+    while True:
+        try:
+            next(following)
+        except StopIteration as ended:
+            return response_of(ended.value)
+
+
+def follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> Generator[list[Entry], None, Turn]:
+    """What comes on the turn's tape, from its beginning, until the turn has ended; then its row is returned.
+
+    No connection to the database is held while it waits. An empty list says that it has waited for some seconds.
+    Raises ModelTimeout when a request has been held for as long as any is.
+    """
     ends_at = time.monotonic() + WAIT_SECONDS
     accepted_at = time.monotonic()
     offset = tape.START
@@ -48,10 +64,11 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
             continue
         if entries:
             offset = entries[-1].offset
+        yield entries
         if not entries or any(entry.kind == "done" for entry in entries):
             row = _look_while_database_restarts(org, turn_id, ends_at=ends_at)
     release_connection()
-    return _response(row)
+    return row
 
 
 def _patience(accepted_at: float, ends_at: float) -> float:
@@ -135,7 +152,7 @@ def _without_redis(org: Organization, turn_id: uuid.UUID) -> Turn:
     return row
 
 
-def _response(row: Turn) -> dict[str, Any]:
+def response_of(row: Turn) -> dict[str, Any]:
     """The body of the 200, its keys in the order of the contract; or the failure, raised."""
     if row.status == Turn.Status.FAILED or row.response is None:
         raise failure_of(row.error_code)

@@ -14,3 +14,11 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def parse_uuid(text: str) -> uuid.UUID | None:
+    """The id in a client's words; None where there is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -15,6 +15,7 @@ from orgs.caching import per_version
 from orgs.models import IdentitySecret, Organization
 
 MAX_TOKEN_BODY = 16 * 1024
+MAX_TOKEN_HEADER = 8 * 1024
 LEEWAY_SECONDS = 60
 ANONYMOUS = "anonymous"
 # Claims that say something about the token and not about the user.

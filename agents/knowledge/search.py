@@ -13,6 +13,7 @@ from pgvector import Vector
 
 from agents.knowledge.embedding import Vectors, embed
 from agents.knowledge.splitting import sentences, size
+from agents.knowledge.statements import COUNT, LARGE, SMALL
 from halo.api.strict_json import storable
 from halo.db import release_connection
 
@@ -27,12 +28,12 @@ NEAREST = 500
 WORDS_WEIGHT, HEADING_WEIGHT = 0.015, 0.05
 # How much of its words' weight a passage loses to its length, as in BM25; from 0 to 0.75 it made no difference.
 LENGTH_WEIGHT = 0.5
-# What an identifier adds that one passage alone has (a bare number half of it); where `n` have it, less by the square
-# root of `n`.
+# What an identifier adds that one passage alone has; half of it without letters or without digits, which many texts
+# have for other reasons. Where `n` passages have it, less by the square root of `n`.
 IDENTIFIER_WEIGHT = 0.4
 MAX_IDENTIFIERS = 16
 # An identifier that so few share that it is worth this stands third at least, whatever else the message says.
-CLEAR_WORTH = 0.25
+CLEAR_WORTH = 0.45
 # Identifiers are looked up wherever they are, as are words that next to none of the nearest has (names, above all);
 # what more passages have than this says little.
 MAX_RARE, MAX_HOLDERS = 6, 40
@@ -47,125 +48,6 @@ MAX_LEXEMES = 32
 RIVALS = 50
 # How much of each earlier line says what the conversation is about; more of it drowned the message.
 CONTEXT_WORDS = 40
-
-# SECURITY: whatever finds passages below has this in its own condition, so nothing of another organisation or of
-# another source can be found; the other reads are of what was found.
-_MINE = "org_id = %(org)s AND (%(sources)s::uuid[] IS NULL OR source_id = ANY(%(sources)s::uuid[]))"
-_COUNT = "SELECT count(*) FROM (SELECT FROM agents_passage WHERE <mine> LIMIT %(exact_up_to)s + 1) AS few"
-_EXACTLY = """
-    SELECT id, -(embedding <#> %(vector)s::vector) AS similarity FROM agents_passage WHERE <mine>
-    ORDER BY embedding <#> %(vector)s::vector, id LIMIT %(nearest)s
-"""
-# An index holds the bits side by side, 48 bytes a passage; only the candidates' rows are read.
-_ROUGHLY = """
-    SELECT id, -(embedding <#> %(vector)s::vector) AS similarity
-    FROM agents_passage WHERE id = ANY(ARRAY(
-        SELECT id FROM agents_passage WHERE <mine>
-        ORDER BY bits <~> binary_quantize(%(vector)s::vector)::bit(384) LIMIT %(roughly_nearest)s
-    ))
-    ORDER BY embedding <#> %(vector)s::vector, id LIMIT %(nearest)s
-"""
-_STATEMENT = r"""
-WITH message AS MATERIALIZED (
-    SELECT to_tsvector('english', %(text)s) AS said, halo_identifiers('', %(text)s) AS identifiers
-), wanted AS MATERIALIZED (
-    SELECT lexeme, cardinality(positions)::float8 AS times,
-        ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
-    FROM message, unnest(said)
-    ORDER BY times DESC, lexeme ~ '[0-9]' DESC, length(lexeme) DESC, lexeme
-    LIMIT %(max_lexemes)s
-), nearest AS MATERIALIZED (<nearest>), known AS MATERIALIZED (
-    SELECT id, lexeme
-    FROM nearest JOIN agents_passage AS passage USING (id)
-    CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme) JOIN wanted USING (lexeme)
-), counted AS MATERIALIZED (
-    SELECT lexeme, count(*)::float8 AS holders FROM known GROUP BY lexeme
-), weighed AS MATERIALIZED (
-    SELECT lexeme, times, query, coalesce(holders, 0) AS holders,
-        times * ln(1 + (total - coalesce(holders, 0) + 0.5) / (coalesce(holders, 0) + 0.5)) AS weight,
-        (coalesce(holders, 0) + 0.5) / (total + 1) AS share
-    FROM (SELECT count(*)::float8 AS total FROM nearest) AS all_of_them, wanted LEFT JOIN counted USING (lexeme)
-), chance AS MATERIALIZED (
-    SELECT sqrt(sum(weight ^ 2 * share * (1 - share))) AS deviation FROM weighed
-), codes AS MATERIALIZED (
-    -- A short number or a year is a code only where the message says of what, as in "HTTP 504".
-    SELECT code FROM message, unnest(identifiers) AS code
-    WHERE code !~ '^([0-9]{1,3}|(19|20)[0-9]{2})$'
-        OR EXISTS (SELECT FROM unnest(identifiers) AS other WHERE other ~ ('[a-z]' || code || '$'))
-    ORDER BY code ~ '[a-z]' DESC, length(code) DESC, code LIMIT %(max_identifiers)s
-), coded AS MATERIALIZED (
-    SELECT id, max(CASE WHEN code ~ '[a-z]' THEN 1 ELSE 0.5 END / sqrt(holders)) AS worth
-    FROM codes CROSS JOIN LATERAL (
-        SELECT id, count(*) OVER () AS holders FROM (
-            SELECT id FROM agents_passage WHERE <mine> AND identifiers @> ARRAY[code] LIMIT %(max_holders)s + 1
-        ) AS one
-    ) AS found
-    WHERE holders <= %(max_holders)s GROUP BY id
-), named AS MATERIALIZED (
-    SELECT id
-    FROM (
-        SELECT query FROM weighed WHERE holders <= 1 AND (SELECT count(*) FROM nearest) >= %(nearest)s
-        ORDER BY times DESC, length(lexeme) DESC, lexeme LIMIT %(max_rare)s
-    ) AS rare CROSS JOIN LATERAL (
-        SELECT id, count(*) OVER () AS holders FROM (
-            SELECT id FROM agents_passage WHERE <mine> AND lexemes @@ query LIMIT %(max_holders)s + 1
-        ) AS one
-    ) AS found
-    WHERE holders <= %(max_holders)s
-), others AS MATERIALIZED (
-    (SELECT id FROM coded UNION SELECT id FROM named) EXCEPT SELECT id FROM nearest
-), pool AS MATERIALIZED (
-    SELECT id, similarity FROM nearest
-    UNION ALL
-    SELECT id, -(embedding <#> %(vector)s::vector) FROM others JOIN agents_passage USING (id)
-), wordy AS MATERIALIZED (
-    SELECT id, sum(weight) AS words
-    FROM (
-        SELECT id, lexeme FROM known
-        UNION ALL
-        SELECT id, lexeme FROM others JOIN agents_passage AS passage USING (id)
-        CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme)
-    ) AS all_known JOIN weighed USING (lexeme)
-    GROUP BY id
-), read AS MATERIALIZED (
-    SELECT id, similarity, length(lexemes) AS size, to_tsvector('english', heading) AS heading
-    FROM pool JOIN agents_passage USING (id)
-), ranked AS MATERIALIZED (
-    SELECT id, similarity, similarity
-        + %(words_weight)s * coalesce(words / deviation, 0)
-            / (1 - %(length_weight)s + %(length_weight)s * size / greatest(avg(size) OVER (), 1))
-        + %(heading_weight)s * (length(heading) > 0)::int * (
-            1 - length(ts_delete(heading, tsvector_to_array(said)))::float8 / greatest(length(heading), 1)
-        )
-        + %(identifier_weight)s * coalesce(worth, 0) AS standing, worth
-    FROM read LEFT JOIN wordy USING (id) LEFT JOIN coded USING (id), chance, message
-), placed AS (
-    SELECT id, similarity, row_number() OVER (
-        ORDER BY greatest(
-            standing,
-            CASE WHEN worth >= %(clear_worth)s THEN (SELECT standing FROM ranked ORDER BY 1 DESC OFFSET 2 LIMIT 1) END
-        ) DESC, worth DESC NULLS LAST, id
-    ) AS place
-    FROM ranked
-), best AS (
-    SELECT *, similarity - avg(similarity) FILTER (WHERE place <= %(rivals)s) OVER () AS lead FROM placed
-)
-SELECT passage.id, article.id, article.external_id, article.title, passage.heading, passage.text, article.url,
-    best.similarity, best.lead
-FROM best
-JOIN agents_passage AS passage ON passage.id = best.id
-JOIN agents_article AS article ON article.id = passage.article_id
-WHERE best.place <= %(limit)s
-ORDER BY best.place
-"""
-_COUNT, _SMALL, _LARGE = (
-    statement.replace("<mine>", _MINE)
-    for statement in (
-        _COUNT,
-        _STATEMENT.replace("<nearest>", _EXACTLY),
-        _STATEMENT.replace("<nearest>", _ROUGHLY),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +104,7 @@ def search(
         vector = query_vector(texts)
     parameters |= {"text": storable(texts[0]), "vector": Vector(vector).to_text(), "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(_SMALL if count <= EXACT_UP_TO else _LARGE, parameters)
+        cursor.execute(SMALL if count <= EXACT_UP_TO else LARGE, parameters)
         return [Hit(*row) for row in cursor.fetchall()]
 
 
@@ -247,7 +129,7 @@ def _constants() -> dict[str, Any]:
 def _count(parameters: dict[str, Any]) -> int:
     """How many passages there are to search; counts no further than matters."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, parameters)
+        cursor.execute(COUNT, parameters)
         return int(cursor.fetchone()[0])
 
 

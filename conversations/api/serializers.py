@@ -128,6 +128,13 @@ class ChatResponseSerializer(serializers.Serializer[Any]):
     routing = RoutingSerializer(required=False)
 
 
+class TurnSerializer(serializers.Serializer[Any]):
+    """A turn as it stands; `response` is null unless it is done."""
+
+    status = serializers.ChoiceField(choices=Turn.Status.values)
+    response = ChatResponseSerializer(allow_null=True)
+
+
 class FeedbackSerializer(serializers.Serializer[Any]):
     """A thumb for a message of the agent."""
 

@@ -54,6 +54,8 @@ class Turn(TenantModel):
     # What this request brought: traits, claims, context, behaviour, history, company. Changes no stored record.
     snapshot = OrderedJSONField(default=dict)
     request_id = models.CharField(max_length=128, blank=True, default="")
+    # Text that has left on a stream without resets cannot be taken back: then it is the answer, or its beginning.
+    keeps_text = models.BooleanField(default=False, db_default=False)
 
     # Clocks, all by the database.
     accepted_at = models.DateTimeField()

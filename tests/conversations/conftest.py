@@ -33,6 +33,20 @@ class Visitor:
     def say(self, message: Any = "Hello", *, headers: dict[str, str] | None = None, **body: Any) -> Any:
         return self.post(json.dumps({"message": message, **body}), **(headers or {}))
 
+    def stream(self, message: Any = "Hello", *, accept: str = "text/event-stream", **kwargs: Any) -> Any:
+        """The answer to `POST /chat/stream`, whose `streaming_content` is read by whoever wants it."""
+        headers = {"Authorization": f"Bearer {self.key}", "Accept": accept, **(kwargs.pop("headers", None) or {})}
+        body = json.dumps({"message": message, **kwargs})
+        return self.client.generic(
+            "POST", "/api/sdk/chat/stream", body, content_type="application/json", headers=headers
+        )
+
+    def read(self, path: str, *, session_id: str = "", token: str = "", **headers: str) -> Any:
+        """`GET /chat/turns/...` as whoever holds the session."""
+        named = {"X-Session-Id": session_id, "X-User-Token": token} | headers
+        sent = {"Authorization": f"Bearer {self.key}"} | {name: value for name, value in named.items() if value}
+        return self.client.get(f"/api/sdk/chat/turns/{path}", headers=sent)
+
     def told(self, message: Any = "Hello", **kwargs: Any) -> dict[str, Any]:
         """The body of an answer that must be a 200."""
         response = self.say(message, **kwargs)

@@ -1,0 +1,151 @@
+"""The one statement that finds passages, in the steps that it takes; `search` says what goes in and comes out.
+
+It is built from common table expressions, each MATERIALIZED so that its rows are made once and in this order. Every
+expression is named for what its rows are.
+"""
+
+from __future__ import annotations
+
+# SECURITY: whatever finds passages below has this in its own condition, so nothing of another organisation or of
+# another source can be found; the other reads are of what was found.
+_MINE = "org_id = %(org)s AND (%(sources)s::uuid[] IS NULL OR source_id = ANY(%(sources)s::uuid[]))"
+_COUNT = "SELECT count(*) FROM (SELECT FROM agents_passage WHERE <mine> LIMIT %(exact_up_to)s + 1) AS few"
+_EXACTLY = """
+    SELECT id, -(embedding <#> %(vector)s::vector) AS similarity FROM agents_passage WHERE <mine>
+    ORDER BY embedding <#> %(vector)s::vector, id LIMIT %(nearest)s
+"""
+# An index holds the bits side by side, 48 bytes a passage; only the candidates' rows are read.
+_ROUGHLY = """
+    SELECT id, -(embedding <#> %(vector)s::vector) AS similarity
+    FROM agents_passage WHERE id = ANY(ARRAY(
+        SELECT id FROM agents_passage WHERE <mine>
+        ORDER BY bits <~> binary_quantize(%(vector)s::vector)::bit(384) LIMIT %(roughly_nearest)s
+    ))
+    ORDER BY embedding <#> %(vector)s::vector, id LIMIT %(nearest)s
+"""
+# What the message says: its words with how often it says them, and its identifiers.
+_MESSAGE = r"""
+message AS MATERIALIZED (
+    SELECT to_tsvector('english', %(text)s) AS said, halo_identifiers('', %(text)s) AS identifiers
+), wanted AS MATERIALIZED (
+    SELECT lexeme, cardinality(positions)::float8 AS times,
+        ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
+    FROM message, unnest(said)
+    ORDER BY times DESC, lexeme ~ '[0-9]' DESC, length(lexeme) DESC, lexeme
+    LIMIT %(max_lexemes)s
+)
+"""
+# Which of the message's words the nearest passages have, and what each is worth: as in BM25, by how rare it is among
+# them. `deviation` is what chance gives a passage, so that long and short messages weigh alike.
+_WORDS = r"""
+known AS MATERIALIZED (
+    SELECT id, lexeme
+    FROM nearest JOIN agents_passage AS passage USING (id)
+    CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme) JOIN wanted USING (lexeme)
+), counted AS MATERIALIZED (
+    SELECT lexeme, count(*)::float8 AS holders FROM known GROUP BY lexeme
+), weighed AS MATERIALIZED (
+    SELECT lexeme, times, query, coalesce(holders, 0) AS holders,
+        times * ln(1 + (total - coalesce(holders, 0) + 0.5) / (coalesce(holders, 0) + 0.5)) AS weight,
+        (coalesce(holders, 0) + 0.5) / (total + 1) AS share
+    FROM (SELECT count(*)::float8 AS total FROM nearest) AS all_of_them, wanted LEFT JOIN counted USING (lexeme)
+), chance AS MATERIALIZED (
+    SELECT sqrt(sum(weight ^ 2 * share * (1 - share))) AS deviation FROM weighed
+)
+"""
+# Passages that have an identifier of the message, wherever they are, and what that is worth.
+_IDENTIFIERS = r"""
+codes AS MATERIALIZED (
+    -- A short number or a year is a code only where the message says of what, as in "HTTP 504".
+    SELECT code FROM message, unnest(identifiers) AS code
+    WHERE code !~ '^([0-9]{1,3}|(19|20)[0-9]{2})$'
+        OR EXISTS (SELECT FROM unnest(identifiers) AS other WHERE other ~ ('[a-z]' || code || '$'))
+    ORDER BY code ~ '[a-z]' DESC, length(code) DESC, code LIMIT %(max_identifiers)s
+), coded AS MATERIALIZED (
+    SELECT id, max(CASE WHEN code ~ '[a-z]' AND code ~ '[0-9]' THEN 1 ELSE 0.5 END / sqrt(holders)) AS worth
+    FROM codes CROSS JOIN LATERAL (
+        SELECT id, count(*) OVER () AS holders FROM (
+            SELECT id FROM agents_passage WHERE <mine> AND identifiers @> ARRAY[code] LIMIT %(max_holders)s + 1
+        ) AS one
+    ) AS found
+    WHERE holders <= %(max_holders)s GROUP BY id
+)
+"""
+# Passages with a word that next to none of the nearest has, wherever they are: names, above all.
+_NAMES = r"""
+named AS MATERIALIZED (
+    SELECT id
+    FROM (
+        SELECT query FROM weighed WHERE holders <= 1 AND (SELECT count(*) FROM nearest) >= %(nearest)s
+        ORDER BY times DESC, length(lexeme) DESC, lexeme LIMIT %(max_rare)s
+    ) AS rare CROSS JOIN LATERAL (
+        SELECT id, count(*) OVER () AS holders FROM (
+            SELECT id FROM agents_passage WHERE <mine> AND lexemes @@ query LIMIT %(max_holders)s + 1
+        ) AS one
+    ) AS found
+    WHERE holders <= %(max_holders)s
+)
+"""
+# All that was found, with what it takes to rank it.
+_POOL = r"""
+others AS MATERIALIZED (
+    (SELECT id FROM coded UNION SELECT id FROM named) EXCEPT SELECT id FROM nearest
+), pool AS MATERIALIZED (
+    SELECT id, similarity FROM nearest
+    UNION ALL
+    SELECT id, -(embedding <#> %(vector)s::vector) FROM others JOIN agents_passage USING (id)
+), wordy AS MATERIALIZED (
+    SELECT id, sum(weight) AS words
+    FROM (
+        SELECT id, lexeme FROM known
+        UNION ALL
+        SELECT id, lexeme FROM others JOIN agents_passage AS passage USING (id)
+        CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme)
+    ) AS all_known JOIN weighed USING (lexeme)
+    GROUP BY id
+), read AS MATERIALIZED (
+    SELECT id, similarity, length(lexemes) AS size, to_tsvector('english', heading) AS heading
+    FROM pool JOIN agents_passage USING (id)
+)
+"""
+# Similarity, words, heading and identifiers in one number, and the places that follow from it.
+_RANKING = r"""
+ranked AS MATERIALIZED (
+    SELECT id, similarity, similarity
+        + %(words_weight)s * coalesce(words / deviation, 0)
+            / (1 - %(length_weight)s + %(length_weight)s * size / greatest(avg(size) OVER (), 1))
+        + %(heading_weight)s * (length(heading) > 0)::int * (
+            1 - length(ts_delete(heading, tsvector_to_array(said)))::float8 / greatest(length(heading), 1)
+        )
+        + %(identifier_weight)s * coalesce(worth, 0) AS standing, worth
+    FROM read LEFT JOIN wordy USING (id) LEFT JOIN coded USING (id), chance, message
+), placed AS (
+    SELECT id, similarity, row_number() OVER (
+        ORDER BY greatest(
+            standing,
+            CASE WHEN worth >= %(clear_worth)s THEN (SELECT standing FROM ranked ORDER BY 1 DESC OFFSET 2 LIMIT 1) END
+        ) DESC, worth DESC NULLS LAST, id
+    ) AS place
+    FROM ranked
+), best AS (
+    SELECT *, similarity - avg(similarity) FILTER (WHERE place <= %(rivals)s) OVER () AS lead FROM placed
+)
+"""
+_FOUND = """
+SELECT passage.id, article.id, article.external_id, article.title, passage.heading, passage.text, article.url,
+    best.similarity, best.lead
+FROM best
+JOIN agents_passage AS passage ON passage.id = best.id
+JOIN agents_article AS article ON article.id = passage.article_id
+WHERE best.place <= %(limit)s
+ORDER BY best.place
+"""
+
+
+def _statement(nearest: str) -> str:
+    steps = [_MESSAGE, f"nearest AS MATERIALIZED ({nearest})", _WORDS, _IDENTIFIERS, _NAMES, _POOL, _RANKING]
+    return ("WITH " + ",\n".join(step.strip() for step in steps) + _FOUND).replace("<mine>", _MINE)
+
+
+COUNT = _COUNT.replace("<mine>", _MINE)
+SMALL, LARGE = _statement(_EXACTLY), _statement(_ROUGHLY)
