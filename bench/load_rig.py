@@ -221,7 +221,10 @@ def halo(folder: Path, model: Target) -> Iterator[tuple[Target, Target]]:
 
 @contextmanager
 def litellm(python: Path, folder: Path, model: Target) -> Iterator[Target]:
-    """The proxy of LiteLLM, with two workers and without a database, from the environment of `python`."""
+    """The proxy of LiteLLM without a database, from the environment of `python`.
+
+    One worker: on a busy machine uvicorn gives up on more of them before they have imported everything.
+    """
     port = free_port()
     config = folder / "litellm.yaml"
     address = f"http://127.0.0.1:{model.ports[0]}/v1"
@@ -232,6 +235,6 @@ def litellm(python: Path, folder: Path, model: Target) -> Iterator[Target]:
     command = [str(python.parent / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     env = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with running([*command, "--num_workers", "2"], env=env, **quiet) as process:
+    with running(command, env=env, **quiet) as process:
         _until_answered(port, "/health/liveliness", process)
         yield Target("litellm", [port], (process.pid,))

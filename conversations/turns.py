@@ -56,6 +56,11 @@ UPDATE conversations_turn SET rung_at = now(), rings = rings + 1
 RETURNING id
 """
 
+_NEXT_QUEUED = """
+SELECT id FROM conversations_turn
+ WHERE conversation_id = %s AND status = 'queued' AND answer_by > now()
+ ORDER BY seq LIMIT 1
+"""
 
 _ORPHANS = """
 UPDATE conversations_turn SET status = 'queued', claimed_by = NULL, claimed_epoch = NULL, rung_at = now()
@@ -219,12 +224,10 @@ def requeue_orphans(process_id: int, *, in_hand: list[uuid.UUID]) -> list[uuid.U
 
 def next_queued(conversation_id: uuid.UUID) -> uuid.UUID | None:
     """The turn that can be claimed next; whoever ended a turn rings for it after the commit."""
-    return (
-        Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, answer_by__gt=Now())
-        .order_by("seq")
-        .values_list("id", flat=True)
-        .first()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_QUEUED, [conversation_id])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def requeue_lost() -> tuple[list[uuid.UUID], list[uuid.UUID]]:

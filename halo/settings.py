@@ -12,6 +12,7 @@ import django_stubs_ext
 import environ
 import structlog
 
+from halo.db import PooledConnection
 from halo.embedded import ensure_secrets, locate
 from halo.rate_limits import parse as parse_rate_limits
 from halo.unfold import UNFOLD as UNFOLD  # how the admin looks
@@ -151,6 +152,7 @@ DATABASES["default"] |= {
             "max_size": env.int("HALO_DB_POOL_MAX", default=8),
             "timeout": 3,
             "reconnect_timeout": 1,
+            "connection_class": PooledConnection,
         },
         "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c statement_timeout=15s",
     },
