@@ -44,7 +44,10 @@ def main() -> int:
         model = stack.enter_context(load_rig.lean("lean_model"))
         references = [stack.enter_context(load_rig.lean("bare_proxy", str(model.ports[0])))]
         if options.litellm:
-            references.append(stack.enter_context(load_rig.litellm(options.litellm, folder, model)))
+            try:
+                references.append(stack.enter_context(load_rig.litellm(options.litellm, folder, model)))
+            except load_rig.Failed as failed:
+                print(f"LiteLLM is left out: {failed}.")
         halo, knowing = stack.enter_context(load_rig.halo(folder / "data", model))
         rig = load_rig.Rig(model, halo, knowing, folder / "data", references)
         for name in MEASURES:
