@@ -6,6 +6,7 @@ that are rare among them counting most. Its numbers have to stand together with 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
@@ -116,7 +117,7 @@ class Known:
         self._places += [place for text in told for place in _places("", text)]
         own = list(asked)
         self._said = frozenset(number for text in own for number in _numbers(text))
-        self._question = _words(own[-1]) if own else set()
+        self._question = _words(own[-1]) if own else frozenset()
         counts = Counter(word for _, text in passages for word in _words(text))
         total = len(passages) + 1
         self._weights = {word: math.log(1 + total / (count + 0.5)) for word, count in counts.items()}
@@ -127,7 +128,7 @@ class Known:
         """Whether some place holds enough of the statement, and all of its numbers that the visitor did not bring."""
         numbers = _numbers(statement) - self._said
         # "Yes." says what was asked.
-        words = _words(statement) or (self._question if _YES_OR_NO.match(statement) else set())
+        words = _words(statement) or (self._question if _YES_OR_NO.match(statement) else frozenset())
         if foreign:
             # Words of another language cannot be held against these; numbers can.
             everywhere = {number for place in self._places for number in place.numbers}
@@ -273,16 +274,19 @@ def _places(title: str, text: str) -> list[_Place]:
     for first in range(len(parts)):
         for last in range(first + 1, min(first + SPAN, len(parts)) + 1):
             together = heading.union(*words[first:last])
-            places.append(_Place(frozenset(together), frozenset(numbers[first])))
+            places.append(_Place(together, numbers[first]))
     return places
 
 
-def _words(text: str) -> set[str]:
+# Popular passages are read for many answers; in Python, which this is, that was a quarter of a turn's time.
+@functools.lru_cache(maxsize=4096)
+def _words(text: str) -> frozenset[str]:
     # "I'm", "don't" and "shop's" are the words before their apostrophe.
     words = (word.lower().replace("’", "'").partition("'")[0] for word in _WORD.findall(_ADDRESS.sub(" ", text)))
-    return {_stem(word) for word in words if len(word) > 1 and word not in _FORM and word not in _SPELT}
+    return frozenset(_stem(word) for word in words if len(word) > 1 and word not in _FORM and word not in _SPELT)
 
 
+@functools.lru_cache(maxsize=16_384)
 def _stem(word: str) -> str:
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
@@ -290,14 +294,15 @@ def _stem(word: str) -> str:
     return word
 
 
-def _numbers(text: str) -> set[str]:
+@functools.lru_cache(maxsize=4096)
+def _numbers(text: str) -> frozenset[str]:
     """Numbers as they are meant (9:00 is 9, 1,000 is 1000), spelt ones too, and addresses."""
     text = _LIST_MARK.sub("", text) if _LIST_MARK.match(text) else text
     addresses = {_bare(found) for found in _ADDRESS.findall(text)}
     text = _ADDRESS.sub(" ", text)
     found = {_plain(number) for number in _NUMBER.findall(text)}
     spelt = {_SPELT[word] for word in _WORD.findall(text.lower()) if word in _SPELT and word != "one"}
-    return found | spelt | addresses
+    return frozenset(found | spelt | addresses)
 
 
 def _bare(address: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import secrets
@@ -28,7 +29,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from bench.latency import TICKS, free_port, ready
+from bench.load_rig import free_port
+from bench.machine import TICKS
 
 TOO_LONG = 75.0
 KINDS = ("gunicorn", "-Qllm", "postgres", "valkey")
@@ -53,6 +55,17 @@ class Seen:
 
     def counts(self) -> dict[str, int]:
         return {str(status): len(times) for status, times in sorted(self.times.items())}
+
+
+def ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def cpu_by_process(up: int) -> Counter[str]:

@@ -37,11 +37,7 @@ class Reading:
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn = (
-        Turn.objects.for_org(held.org_id)
-        .select_related("org", "conversation__session", "agent_version__agent")
-        .get(pk=held.turn_id)
-    )
+    turn = Turn.objects.for_org(held.org_id).select_related("org", "agent_version__agent").get(pk=held.turn_id)
     snapshot = turn.snapshot
     end_user = _end_user(turn)
     company = _company(turn)

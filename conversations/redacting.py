@@ -17,6 +17,7 @@ from urllib.parse import quote
 from django.conf import settings
 
 from agents.models import Agent, CustomTool
+from orgs.caching import per_version
 from orgs.models import IdentitySecret, Organization
 
 # What is shorter is no secret, and would blot out words.
@@ -69,8 +70,9 @@ class Redactor:
 
 
 def redactor_for(*, org: Organization, agent: Agent) -> Redactor:
-    """A redactor that knows the secrets of `org` and `agent`, and the installation's. One query."""
-    return Redactor([*_installation(), org.model_api_key, agent.api_key, agent.published_key, *_stored(org.pk)])
+    """A redactor that knows the secrets of `org` and `agent`, and the installation's."""
+    stored = per_version(org.pk, org.config_version, "secrets", lambda: _stored(org.pk))
+    return Redactor([*_installation(), org.model_api_key, agent.api_key, agent.published_key, *stored])
 
 
 def _installation() -> list[str]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conversations import waiting
-from conversations.models import Turn
 from conversations.tape import Entry
+from conversations.waiting import Seen
 from halo.errors import HaloError
 from orgs.models import Organization
 
@@ -97,7 +97,7 @@ def _of_entry(entry: Entry, at: Position, *, live: bool) -> Iterator[Event]:
         yield Event("delta", {"text": more}, replace(at, characters=start + len(text)))
 
 
-def _of_row(row: Turn, at: Position) -> Iterator[Event]:
+def _of_row(row: Seen, at: Position) -> Iterator[Event]:
     try:
         response = waiting.response_of(row)
     except HaloError as error:

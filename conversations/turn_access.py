@@ -62,7 +62,7 @@ def state_of(owned: Owned, *, org: Organization) -> dict[str, Any]:
     """`status`, and `response` once the turn is done."""
     if owned.status not in (Turn.Status.DONE, Turn.Status.FAILED):
         return {"status": owned.status, "response": None}
-    row = Turn.objects.for_org(org).select_related("conversation__session").get(pk=owned.turn_id)
+    row = waiting.look(org, owned.turn_id)
     try:
         return {"status": row.status, "response": waiting.response_of(row)}
     except HaloError:

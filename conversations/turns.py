@@ -82,6 +82,12 @@ UPDATE conversations_turn SET rung_at = now()
 RETURNING id, request_id
 """
 
+_NEXT_QUEUED = """
+SELECT id, request_id FROM conversations_turn
+ WHERE conversation_id = %s AND status = 'queued' AND answer_by > now()
+ ORDER BY seq LIMIT 1
+"""
+
 _ORPHANS = """
 UPDATE conversations_turn SET status = 'queued', claimed_by = NULL, claimed_epoch = NULL, rung_at = now()
  WHERE status = 'running' AND claimed_by = %(process)s AND claimed_at < now() - interval '5 seconds'
@@ -267,8 +273,9 @@ def requeue_orphans(process_id: int, *, in_hand: list[uuid.UUID]) -> list[Named]
 
 def next_queued(conversation_id: uuid.UUID) -> Named | None:
     """The turn that can be claimed next; whoever ended a turn rings for it after the commit."""
-    waiting = Turn.objects.filter(conversation_id=conversation_id, status=Turn.Status.QUEUED, answer_by__gt=Now())
-    row = waiting.order_by("seq").values_list("id", "request_id").first()
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_QUEUED, [conversation_id])
+        row = cursor.fetchone()
     return Named(*row) if row else None
 
 

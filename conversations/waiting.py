@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import json
 import threading
 import time
 import uuid
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
-from django.db.models.functions import Now
+from django.db import InterfaceError, OperationalError, connection
 
 from conversations import answering, ending, tape
 from conversations.models import Turn
@@ -24,12 +23,37 @@ from orgs.models import Organization
 # The row's answer_by (55 s) is the truth; this is only how long a request is held at all.
 WAIT_SECONDS = 60.0
 PREDECESSOR_SECONDS = 30.0
-PREDECESSOR_TIME = dt.timedelta(seconds=PREDECESSOR_SECONDS)
 POLL_SECONDS = 0.2
 # So many turns a process answers itself while Redis is away; a thread more would be one less to wait with.
 HANDS = 32
 
 _hands = threading.BoundedSemaphore(HANDS)
+
+# Every request reads this once at least, and it took the ORM longer to put together than the rest of the request.
+_LOOK = """
+SELECT t.status, t.response::text, t.error_code, s.session_id, t.answer_by <= now(),
+       t.accepted_at <= now() - interval '1 second' * %(patience)s
+       AND EXISTS (SELECT FROM conversations_turn AS e
+                    WHERE e.org_id = t.org_id AND e.conversation_id = t.conversation_id AND e.seq < t.seq
+                      AND e.status IN ('queued', 'running'))
+  FROM conversations_turn AS t
+  JOIN conversations_conversation AS c ON c.id = t.conversation_id
+  JOIN chat_sessions_chatsession AS s ON s.id = c.session_id
+ WHERE t.id = %(turn)s AND t.org_id = %(org)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A turn at one moment; `is_stuck` where an earlier one of its conversation has been in its way for too long."""
+
+    turn_id: uuid.UUID
+    status: str
+    response: dict[str, Any] | None
+    error_code: str
+    session_id: str
+    is_overdue: bool
+    is_stuck: bool
 
 
 def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str, Any]:
@@ -42,7 +66,7 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
             return response_of(ended.value)
 
 
-def follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> Generator[list[Entry], None, Turn]:
+def follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> Generator[list[Entry], None, Seen]:
     """What comes on the turn's tape, from its beginning, until the turn has ended; then its row is returned.
 
     No connection to the database is held while it waits. An empty list says that it has waited for some seconds.
@@ -80,7 +104,7 @@ def _patience(accepted_at: float, ends_at: float) -> float:
     return max(0.01, min(moments) - now)
 
 
-def _look_while_database_restarts(org: Organization, turn_id: uuid.UUID, *, ends_at: float) -> Turn:
+def _look_while_database_restarts(org: Organization, turn_id: uuid.UUID, *, ends_at: float) -> Seen:
     """The turn was accepted, so a database that is away for a moment is no reason to give its client up."""
     while True:
         try:
@@ -92,59 +116,55 @@ def _look_while_database_restarts(org: Organization, turn_id: uuid.UUID, *, ends
             time.sleep(POLL_SECONDS)
 
 
-def _look_and_close(org: Organization, turn_id: uuid.UUID) -> Turn:
-    row = _look(org, turn_id)
-    return _look(org, turn_id) if _close_if_hopeless(row) else row
+def _look_and_close(org: Organization, turn_id: uuid.UUID) -> Seen:
+    row = look(org, turn_id)
+    return look(org, turn_id) if _close_if_hopeless(row) else row
 
 
-def _look(org: Organization, turn_id: uuid.UUID) -> Turn:
-    """The turn as it is now, by the database's clock."""
-    earlier = Turn.objects.for_org(org).filter(
-        conversation=OuterRef("conversation"), seq__lt=OuterRef("seq"), status__in=Turn.IN_FLIGHT
-    )
-    row = (
-        Turn.objects.for_org(org)
-        .filter(pk=turn_id)
-        .select_related("conversation__session")
-        .only("org", "status", "response", "error_code", "conversation__session__session_id")
-        .annotate(
-            is_overdue=ExpressionWrapper(Q(answer_by__lte=Now()), output_field=BooleanField()),
-            is_stuck=ExpressionWrapper(
-                Q(accepted_at__lte=Now() - PREDECESSOR_TIME) & Exists(earlier), output_field=BooleanField()
-            ),
-        )
-        .first()
-    )
-    if row is None:
+def look(org: Organization, turn_id: uuid.UUID) -> Seen:
+    """The turn as it is now, by the database's clock; raises NotFound."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK, {"turn": turn_id, "org": org.pk, "patience": PREDECESSOR_SECONDS})
+        found = cursor.fetchone()
+    if found is None:
         raise NotFound
-    return row
+    status, response, error_code, session_id, is_overdue, is_stuck = found
+    return Seen(
+        turn_id=turn_id,
+        status=status,
+        response=None if response is None else json.loads(response),
+        error_code=error_code,
+        session_id=session_id,
+        is_overdue=is_overdue,
+        is_stuck=is_stuck,
+    )
 
 
-def _close_if_hopeless(row: Turn) -> bool:
+def _close_if_hopeless(row: Seen) -> bool:
     """Closes what is past its time, by whoever finds out first; True where the row is to be read again."""
     if row.status not in Turn.IN_FLIGHT:
         return False
-    if row.is_overdue:  # type: ignore[attr-defined]
-        ending.close(row.pk, code="model_timeout", overdue=True)
-    elif row.is_stuck and row.status == Turn.Status.QUEUED:  # type: ignore[attr-defined]
-        ending.close(row.pk, code="rate_limited", detail="Its predecessor took too long.", queued_only=True)
+    if row.is_overdue:
+        ending.close(row.turn_id, code="model_timeout", overdue=True)
+    elif row.is_stuck and row.status == Turn.Status.QUEUED:
+        ending.close(row.turn_id, code="rate_limited", detail="Its predecessor took too long.", queued_only=True)
     else:
         return False
     return True
 
 
-def _without_redis(org: Organization, turn_id: uuid.UUID) -> Turn:
+def _without_redis(org: Organization, turn_id: uuid.UUID) -> Seen:
     """Redis is away, so whoever waits may answer: a few at once, the rest are told to come back."""
     row = _look_and_close(org, turn_id)
     if row.status == Turn.Status.QUEUED:
         if not _hands.acquire(blocking=False):
             ending.close(turn_id, code="unavailable", detail="Redis was away, and all hands full.", queued_only=True)
-            return _look(org, turn_id)
+            return look(org, turn_id)
         try:
             answering.answer(turn_id)
         finally:
             _hands.release()
-        row = _look(org, turn_id)
+        row = look(org, turn_id)
     if row.status in Turn.IN_FLIGHT:
         # Its predecessor, or another process, is at work; without Redis there is nothing to wait on.
         release_connection()
@@ -152,20 +172,20 @@ def _without_redis(org: Organization, turn_id: uuid.UUID) -> Turn:
     return row
 
 
-def response_of(row: Turn) -> dict[str, Any]:
+def response_of(row: Seen) -> dict[str, Any]:
     """The body of the 200, its keys in the order of the contract; or the failure, raised."""
     if row.status == Turn.Status.FAILED or row.response is None:
         raise failure_of(row.error_code)
     stored = row.response
     body = {
         "text": stored["text"],
-        "session_id": row.conversation.session.session_id,
+        "session_id": row.session_id,
         "agent_id": stored["agent_id"],
         "actions": stored["actions"],
         "confidence": stored["confidence"],
         "citations": stored["citations"],
         "message_id": stored["message_id"],
-        "turn_id": str(row.pk),
+        "turn_id": str(row.turn_id),
     }
     if "routing" in stored:
         body["routing"] = stored["routing"]

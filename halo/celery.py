@@ -6,8 +6,11 @@ import os
 
 from celery import Celery
 
+from halo import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "halo.settings")
 
+broker.install()
 app = Celery("halo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

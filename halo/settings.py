@@ -13,6 +13,7 @@ import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
+from halo.db import PooledConnection
 from halo.embedded import ensure_secrets, locate
 from halo.rate_limits import parse as parse_rate_limits
 from halo.unfold import UNFOLD as UNFOLD  # how the admin looks
@@ -160,8 +161,10 @@ DATABASES["default"] |= {
         "pool": {
             "min_size": env.int("HALO_DB_POOL_MIN", default=1),
             "max_size": env.int("HALO_DB_POOL_MAX", default=8),
-            "timeout": 3,
+            # A thousand messages at once queue for the few connections for longer than a query would ever take.
+            "timeout": 10,
             "reconnect_timeout": 1,
+            "connection_class": PooledConnection,
         },
         "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c statement_timeout=15s",
     },

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -25,6 +27,14 @@ class Access:
     key_id: int
 
 
+# The organisation is what is looked for here, so no organisation can be given to the look-up. Every request makes it,
+# and a fixed statement spares the ORM from putting it together each time.
+_FIND = """
+SELECT o.*, k.id AS key_id, k.revoked_at AS key_revoked_at, k.expires_at AS key_expires_at, k.origins AS key_origins
+  FROM orgs_widgetkey AS k JOIN orgs_organization AS o ON o.id = k.org_id WHERE k.value = %s
+"""
+
+
 class WidgetKeyAuthentication(BaseAuthentication):
     """Puts an Access into `request.auth`; every failure is the same 401."""
 
@@ -37,8 +47,7 @@ def access_of(request: HttpRequest) -> Access:
     found = _BEARER.match(request.META.get("HTTP_AUTHORIZATION", ""))
     if found is None:
         raise InvalidKey
-    # The organisation is what is looked for here, so no organisation can be given to the look-up.
-    key = WidgetKey.objects.select_related("org").filter(value=found.group(1)).first()
+    key = _find(found.group(1))
     if key is None or not key.is_active(now=timezone.now()):
         raise InvalidKey
     # SECURITY: browsers set `Origin` themselves; a request without one does not come from a page.
@@ -48,3 +57,18 @@ def access_of(request: HttpRequest) -> Access:
     # The body may take its client seconds to send, and a connection is for those who use it.
     release_connection()
     return Access(org=key.org, key_id=key.pk)
+
+
+def _find(value: str) -> WidgetKey | None:
+    """The key of this value with its organisation, and of its columns those that tell whether it opens anything."""
+    org: Any = next(iter(Organization.objects.raw(_FIND, [value])), None)
+    if org is None:
+        return None
+    return WidgetKey(
+        id=org.key_id,
+        org=org,
+        value=value,
+        revoked_at=org.key_revoked_at,
+        expires_at=org.key_expires_at,
+        origins=json.loads(org.key_origins),
+    )

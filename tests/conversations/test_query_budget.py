@@ -84,7 +84,7 @@ def test_answering_a_turn(acme: Organization, cast: Cast, quiet: None, model: Fa
     with CaptureQueriesContext(connection) as queries:
         answering.answer(accepted.turn_id)
 
-    # 1 claim · 2 turn, conversation, session, version, agent · 3 end user · 4 transcript · 5 tickets · 6 passages
+    # 1 claim · 2 turn, organisation, version, agent · 3 end user · 4 transcript · 5 tickets · 6 passages
     # 7 secrets to keep out of the trace · 8 conversation's summary · 9 turn · 10 reply · 11 trace
     # 12 the next turn to ring for
     assert len(without_transactions(queries)) <= 12
