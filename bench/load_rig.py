@@ -6,6 +6,7 @@ import dataclasses
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -229,14 +230,17 @@ def litellm(python: Path, folder: Path, model: Target) -> Iterator[Target]:
     """
     port = free_port()
     config = folder / "litellm.yaml"
+    # It does not start without one.
+    key = f"sk-{secrets.token_hex(32)}"
     address = f"http://127.0.0.1:{model.ports[0]}/v1"
     config.write_text(
         "model_list:\n  - model_name: fake\n    litellm_params:\n"
         f"      model: openai/fake\n      api_base: {address}\n      api_key: bench\n"
+        f"general_settings:\n  master_key: {key}\n"
     )
     command = [str(python.parent / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     env = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with running(command, env=env, **quiet) as process:
         _until_answered(port, "/health/liveliness", process)
-        yield Target("litellm", [port], (process.pid,))
+        yield Target("litellm", [port], (process.pid,), headers={"Authorization": f"Bearer {key}"})

@@ -16,7 +16,7 @@ class Channel(kombu_redis.Channel):
     def _create_client(self, asynchronous: bool = False) -> Any:
         # Clients that block hold a connection of their own.
         if asynchronous:
-            return super()._create_client(asynchronous=True)  # type: ignore[misc]
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # its stubs name none
         pool = self.pool
         shared = self._shared
         if shared is None or shared[0] is not pool:
