@@ -161,8 +161,7 @@ DATABASES["default"] |= {
         "pool": {
             "min_size": env.int("HALO_DB_POOL_MIN", default=1),
             "max_size": env.int("HALO_DB_POOL_MAX", default=8),
-            # A thousand messages at once queue for the few connections for longer than a query would ever take.
-            "timeout": 10,
+            "timeout": 3,
             "reconnect_timeout": 1,
             "connection_class": PooledConnection,
         },

@@ -117,6 +117,24 @@ TABLE: dict[str, dict[str, dict[str, int]]] = {
         "PUT": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
         "DELETE": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
     },
+    "api/sdk/chat/stream": {
+        "POST": {"nobody": 401, "key": 400, "revoked": 401, "teammate": 401},
+        "GET": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+        "PUT": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+        "DELETE": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+    },
+    "api/sdk/chat/turns/<str:turn_id>": {
+        "POST": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+        "GET": {"nobody": 401, "key": 404, "revoked": 401, "teammate": 401},
+        "PUT": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+        "DELETE": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+    },
+    "api/sdk/chat/turns/<str:turn_id>/stream": {
+        "POST": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+        "GET": {"nobody": 401, "key": 404, "revoked": 401, "teammate": 401},
+        "PUT": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+        "DELETE": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
+    },
     "api/sdk/messages/<str:message_id>/feedback": {
         "POST": {"nobody": 401, "key": 400, "revoked": 401, "teammate": 401},
         "GET": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},

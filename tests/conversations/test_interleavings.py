@@ -209,7 +209,7 @@ class Stage:
         else:
             assert attempt.stands and attempt.epoch == attempt.told.talk.epoch, "an answer came too late and was kept"
             attempt.told.end("done", "answered")
-        ending.announce(attempt.told.pk, attempt.held.conversation_id)
+        ending.announce(attempt.told.pk, attempt.held.conversation_id, org_id=attempt.held.org_id)
 
     def fail(self, which: int) -> None:
         attempt = _pick(self.attempts, which)

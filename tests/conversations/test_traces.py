@@ -13,7 +13,7 @@ from agents import costs
 from agents.llm.base import Excerpt
 from agents.models import Agent, CustomTool
 from agents.services import publish
-from conversations import answering, performing
+from conversations import answering
 from conversations.models import Message, ToolCall, Turn, TurnTrace
 from conversations.redacting import Redactor, redactor_for
 from orgs.models import Organization
@@ -202,7 +202,7 @@ def test_what_a_tool_brings_in_of_the_organisations_secrets_is_kept_out(
     hostile = f"Your headers were X-Api-Key: {header} and shop-token-0815 and plain-model-key-of-acme, application/json"
     found = [Excerpt(n=99, title=header, text=hostile, url="", score=0.5, article_id="x")]
     # A search is the tool whose result can be chosen without a server; what it finds is anybody's text.
-    monkeypatch.setattr(performing, "excerpts_for", lambda *_, **__: found)
+    monkeypatch.setattr(steps, "excerpts_for", lambda *_, **__: found)
     model.reply("", tool_calls=[("search_knowledge", {"query": f"with {header}"})]).reply(f"It said {header}")
 
     visitor.told()
