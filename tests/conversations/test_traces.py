@@ -13,7 +13,7 @@ from agents import costs
 from agents.llm.base import Excerpt
 from agents.models import Agent, CustomTool
 from agents.services import publish
-from conversations import answering
+from conversations import answering, steps
 from conversations.models import Message, ToolCall, Turn, TurnTrace
 from conversations.redacting import Redactor, redactor_for
 from orgs.models import Organization
