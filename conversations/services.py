@@ -5,20 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from agents import catalog, routing
-from agents.catalog import AgentCard
 from agents.conditions import Facts
 from agents.deciding import with_away
 from agents.models import AgentVersion
 from conversations import admission, bell, idempotency, measuring, tape, tickets, turns
-from conversations.facts import facts_of
-from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Ticket, Turn
+from conversations.arrivals import Arrival, Listening, facts_about, snapshot_of, write_message
+from conversations.models import ANSWER_WITHIN, Conversation, Message, Ticket, Turn
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
 from halo.db import release_connection
@@ -26,12 +24,10 @@ from halo.errors import HaloError, Unavailable
 from halo.ids import uuid7
 from orgs import throttling
 from orgs.models import Organization
-from sessions import profile, visitors
-from sessions.identity import Identity, identify
+from sessions import visitors
+from sessions.identity import identify
 from sessions.models import ChatSession
 from sessions.visitors import Visit
-
-Listening = Literal["", "events", "text"]
 
 # One statement takes the next seq, locks the row until commit, and keeps the summary.
 _NEXT_SEQ = """
@@ -55,21 +51,6 @@ class _TwinWasFirst(Exception):
     """Another request with the same key committed while this one was on its way in."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """One request with all that is known about it before the transaction."""
-
-    org: Organization
-    identity: Identity
-    agent: AgentCard
-    request: ChatRequest
-    key: str
-    page: str
-    request_id: str
-    now: dt.datetime
-    listening: Listening
-
-
 @admission.accepting.taken()
 def accept(
     *,
@@ -91,7 +72,7 @@ def accept(
     """
     identity = identify(org=org, user_id=request.user_id, token=request.user_token, now=now)
     agent = catalog.choose(org, request.agent_id)
-    arrival = _Arrival(org, identity, agent, request, idempotency_key, page, request_id, now, listening)
+    arrival = Arrival(org, identity, agent, request, idempotency_key, page, request_id, now, listening)
     known = _find(arrival)
     replayed = known is not None and not _is_failed(org, known)
     for_key = throttling.bucket("key", str(key_id), override=org.key_rate_limit)
@@ -130,7 +111,7 @@ def accept(
     return Accepted(turn_id, fresh=queued)
 
 
-def _find(arrival: _Arrival) -> uuid.UUID | None:
+def _find(arrival: Arrival) -> uuid.UUID | None:
     if not arrival.key:
         return None
     return idempotency.find(
@@ -146,7 +127,7 @@ def _is_failed(org: Organization, turn_id: uuid.UUID) -> bool:
 
 
 def _limits(
-    arrival: _Arrival, for_key: throttling.Bucket | None, *, address: str, reopening: bool
+    arrival: Arrival, for_key: throttling.Bucket | None, *, address: str, reopening: bool
 ) -> list[throttling.Bucket | None]:
     org, request = arrival.org, arrival.request
     visitor = f"user:{arrival.identity.user_id}" if arrival.identity.user_id else f"address:{address}"
@@ -161,7 +142,7 @@ def _limits(
     ]
 
 
-def _accept(arrival: _Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> bool:
+def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> bool:
     """Writes it all down and tells the workers; True where the turn waits for an answer."""
     with transaction.atomic():
         if arrival.key and not reopening and not _reserve(arrival, turn_id):
@@ -186,7 +167,7 @@ def _accept(arrival: _Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start
     return queued
 
 
-def _reserve(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
+def _reserve(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     return idempotency.reserve(
         org=arrival.org,
         scope=arrival.identity.scope,
@@ -196,7 +177,7 @@ def _reserve(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
     )
 
 
-def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
+def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     """Writes session, conversation, turn and message; True where the turn waits for an answer."""
     org, request, identity = arrival.org, arrival.request, arrival.identity
     visit = visitors.enter(
@@ -216,7 +197,7 @@ def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
         mode=request.mode,
         verified=identity.verified,
-        snapshot=_snapshot(arrival, visit),
+        snapshot=snapshot_of(arrival, visit),
         request_id=arrival.request_id,
         keeps_text=arrival.listening == "text",
         accepted_at=Now(),
@@ -224,11 +205,11 @@ def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         rung_at=Now(),
     )
     turn.save(force_insert=True)
-    _write_message(arrival, turn)
+    write_message(arrival, turn)
     if conversation.taken_over_by_id is not None:
         _leave_to_teammate(turn, arrival.agent.config.takeover_text)
         return False
-    facts = _facts(arrival, visit)
+    facts = facts_about(arrival, visit)
     rule = routing.first_match(arrival.agent.rules, facts)
     if rule is not None:
         _route(arrival, visit, turn, rule, facts)
@@ -236,7 +217,7 @@ def _store(arrival: _Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     return True
 
 
-def _conversation(arrival: _Arrival, session: ChatSession, *, is_new: bool) -> Conversation:
+def _conversation(arrival: Arrival, session: ChatSession, *, is_new: bool) -> Conversation:
     """The session's conversation, locked, with its `seq` advanced for this turn."""
     org, request = arrival.org, arrival.request
     if not is_new:
@@ -268,77 +249,7 @@ def _conversation(arrival: _Arrival, session: ChatSession, *, is_new: bool) -> C
     return conversation
 
 
-def _snapshot(arrival: _Arrival, visit: Visit) -> dict[str, Any]:
-    """What this request brought, kept with the turn; absent things are left out."""
-    request = arrival.request
-    values: dict[str, Any] = {
-        "user_id": request.user_id,
-        "company_id": request.company_id,
-        "page": arrival.page,
-        "claims": arrival.identity.claims,
-        "custom_fields": request.custom_fields,
-        "context": request.context,
-        "behavior_context": request.behavior_context,
-        "conversation_history": list(request.conversation_history),
-        "end_user": str(visit.end_user.pk) if visit.end_user and _may_load_user(arrival) else "",
-        "company": str(visit.company.pk) if visit.company else "",
-    }
-    return {name: value for name, value in values.items() if value}
-
-
-def _may_load_user(arrival: _Arrival) -> bool:
-    # SECURITY: with verification on, only who has proved to be the user is answered from the user's data.
-    return arrival.identity.verified or not arrival.org.verify_identity
-
-
-def _write_message(arrival: _Arrival, turn: Turn) -> None:
-    images = arrival.request.images
-    message = Message(
-        org=arrival.org,
-        conversation=turn.conversation,
-        turn=turn,
-        seq=turn.seq,
-        author=Message.Author.VISITOR,
-        text=arrival.request.message,
-        image_count=len(images),
-    )
-    message.save(force_insert=True)
-    if images:
-        MessageImage.objects.bulk_create(
-            MessageImage(
-                org=arrival.org,
-                message=message,
-                position=position,
-                url=image.url,
-                media_type=image.media_type,
-                data=image.data or None,
-            )
-            for position, image in enumerate(images)
-        )
-
-
-def _facts(arrival: _Arrival, visit: Visit) -> Facts:
-    request = arrival.request
-    known = profile.merge(
-        end_user=visit.end_user if _may_load_user(arrival) else None,
-        company=visit.company,
-        custom_fields=request.custom_fields,
-        claims=arrival.identity.claims,
-        context=request.context,
-    )
-    return facts_of(
-        known,
-        message=request.message,
-        has_company=visit.company is not None,
-        page=arrival.page,
-        mode=request.mode,
-        verified=arrival.identity.verified,
-        user_id=request.user_id,
-        company_id=request.company_id,
-    )
-
-
-def _route(arrival: _Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
+def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
     """Sends the message straight to the rule's team: ticket and acknowledgement, and no model."""
     priority = Ticket.Priority.PRIORITY if rule.has_priority else Ticket.Priority.NORMAL
     # The first message has no ticket yet, and later ones on the same matter need no second.
@@ -383,7 +294,7 @@ def _leave_to_teammate(turn: Turn, text: str) -> None:
     measuring.count_answer(Turn.Outcome.HUMAN)
 
 
-def _reopen(arrival: _Arrival, turn_id: uuid.UUID) -> bool:
+def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     """Puts the key's failed turn back into the queue, in the session its owner continues; True where it waits."""
     turn = Turn.objects.for_org(arrival.org).select_related("conversation__session", "agent_version").get(pk=turn_id)
     visit = visitors.enter(

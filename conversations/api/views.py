@@ -22,6 +22,7 @@ from conversations.api.serializers import (
     read_feedback,
 )
 from conversations.api.streams import EVENT_STREAM, as_events, as_text
+from conversations.arrivals import Listening
 from conversations.models import Turn
 from conversations.services import Accepted
 from conversations.turn_access import Owned
@@ -64,7 +65,7 @@ STREAMS = {
 class _Chat(APIView):
     authentication_classes = [WidgetKeyAuthentication]
 
-    def accepted(self, request: Request, *, listening: services.Listening = "") -> tuple[Organization, Accepted]:
+    def accepted(self, request: Request, *, listening: Listening = "") -> tuple[Organization, Accepted]:
         """The request's turn, made or joined."""
         access = cast(Access, request.auth)
         chat = read_chat_request(json_body(request))
