@@ -1,4 +1,4 @@
-"""Refusing what would be refused anyway, before key and body are looked at, at a tenth of the cost."""
+"""Refusing what would be refused anyway, before key and body are looked at."""
 
 from __future__ import annotations
 

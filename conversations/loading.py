@@ -70,7 +70,6 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
     recorded = list(calls) if turn.attempt > 1 else []
-    config = catalog.config_of(turn.agent_version_id)
     team = find_team(turn.org, config.escalation_team)
     case = Case(
         org=turn.org,

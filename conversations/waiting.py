@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from conversations import answering, ending, tape
 from conversations.models import Turn
 from conversations.tape import Entry
-from halo import wire
+from halo import metrics, wire
 from halo.db import release_connection
 from halo.errors import HaloError, ModelTimeout, NotFound, RateLimited, Unavailable
 from orgs.models import Organization
@@ -158,6 +158,7 @@ def _without_redis(org: Organization, turn_id: uuid.UUID) -> Seen:
     row = _look_and_close(org, turn_id)
     if row.status == Turn.Status.QUEUED:
         if not _hands.acquire(blocking=False):
+            metrics.count("halo_shed_total", "hands")
             ending.close(turn_id, code="unavailable", detail="Redis was away, and all hands full.", queued_only=True)
             return look(org, turn_id)
         try:
