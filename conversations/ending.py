@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 
 import structlog
 
@@ -13,18 +14,29 @@ from halo import metrics
 log = structlog.get_logger(__name__)
 
 
+def announce_held(held: Claim, *, merged: Collection[uuid.UUID]) -> None:
+    """`announce` for a claimed turn and those that were answered with it."""
+    for turn_id in merged:
+        _tell(turn_id, org_id=held.org_id, attempt=held.attempt)
+    announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
+
+
 def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0) -> None:
     """Tells waiters to read the row, frees the turn's place and rings for the next turn.
 
     Call it after the commit that ended the turn.
     """
-    tape.append(turn_id, attempt=attempt, kind="done")
-    admission.leave(turn_id, org_id=org_id)
+    _tell(turn_id, org_id=org_id, attempt=attempt)
     following = turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
         with structlog.contextvars.bound_contextvars(request_id=following.request_id):
             bell.ring(following.turn_id)
+
+
+def _tell(turn_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int) -> None:
+    tape.append(turn_id, attempt=attempt, kind="done")
+    admission.leave(turn_id, org_id=org_id)
 
 
 def close(

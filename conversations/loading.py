@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Subquery
+from django.db.models.functions import Coalesce
 
 from agents import catalog, guidance
 from agents.config import AgentConfig
@@ -14,6 +15,7 @@ from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Ima
 from agents.teams import find_team
 from agents.tools.custom import Subject
 from agents.tools.reading import arguments_of, key_of
+from conversations import bursts
 from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
@@ -38,7 +40,7 @@ class Reading:
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
     turn = Turn.objects.for_org(held.org_id).select_related("org", "agent_version__agent").get(pk=held.turn_id)
-    snapshot = turn.snapshot
+    snapshot = turn.snapshot = bursts.snapshot_of(turn)
     end_user = _end_user(turn)
     company = _company(turn)
     known = profile.merge(
@@ -48,11 +50,12 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         claims=snapshot.get("claims", {}),
         context=snapshot.get("context", {}),
     )
-    *earlier, message = _transcript(turn)
+    earlier, (*together, message) = _transcript(turn)
     config = catalog.config_of(turn.agent_version_id)
     waiting = _waiting(turn, config, earlier)
     briefing = Briefing(
         message=message,
+        together=together,
         mode=turn.mode,
         organization=turn.org.name,
         guidance=guidance.text_of(turn.org),
@@ -78,7 +81,8 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         briefing=briefing,
         facts=facts_of(
             known,
-            message=message.text,
+            message=briefing.question,
+            messages=briefing.messages,
             has_company=company is not None,
             page=snapshot.get("page", ""),
             mode=turn.mode,
@@ -134,7 +138,7 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     return list(
         ToolCall.objects.for_org(turn.org_id)
         .filter(
-            turn=Subquery(before.order_by("-seq").values("pk")[:1]),
+            turn=Subquery(before.order_by("-seq").values(answered=Coalesce("merged_into", "pk"))[:1]),
             turn__outcome=Turn.Outcome.ANSWERED,
             status=ToolCall.Status.ASKED,
         )
@@ -142,16 +146,19 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     )
 
 
-def _transcript(turn: Turn) -> list[Line]:
-    """The conversation up to the turn's own message, which comes last."""
+def _transcript(turn: Turn) -> tuple[list[Line], list[Line]]:
+    """The conversation before the turn's own message, and what is to be answered: that, and those merged into it."""
+    last = turn.covers_to or turn.seq
     rows = list(
         Message.objects.for_org(turn.org_id)
-        .filter(conversation_id=turn.conversation_id, seq__lte=turn.seq)
-        .only("id", "author", "text", "image_count")
-        .order_by("-seq", "-part")[: TRANSCRIPT_MESSAGES + 1]
+        .filter(conversation_id=turn.conversation_id, seq__lte=last)
+        .only("id", "seq", "author", "text", "image_count")
+        .order_by("-seq", "-part")[: TRANSCRIPT_MESSAGES + 1 + last - turn.seq]
     )[::-1]
     images = _images(rows)
-    return [_line(row, images.get(row.pk, ())) for row in rows]
+    before = sum(row.seq < turn.seq for row in rows)
+    lines = [_line(row, images.get(row.pk, ())) for row in rows]
+    return lines[:before], lines[before:]
 
 
 def _line(row: Message, images: tuple[Image, ...] | list[Image]) -> Line:

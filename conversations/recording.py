@@ -10,6 +10,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Least, Now
 
 from agents.answer_types import AnswerType
+from conversations import bursts
 from conversations.models import Conversation, Message, Turn
 from conversations.turns import NOTHING_SPENT, Claim, Spent, adding, unless_people_were_called
 from halo.ids import uuid7
@@ -37,6 +38,8 @@ class Reply:
     spent: Spent = NOTHING_SPENT
     # The streamed reply whose text this one's begins with; empty where there is none.
     generation: str = ""
+    # Whether it also answers what was merged into its turn; else that is answered by itself.
+    covers: bool = True
 
 
 class Overtaken(Exception):
@@ -47,8 +50,9 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None) -> uuid.UUID:
     """Ends `turn` with `reply`; returns the id of the reply's message. Inside a transaction.
 
     With `held` it raises Overtaken unless the conversation is in the epoch of that claim and the claim still stands;
-    without, unless the turn is in flight.
+    without, unless the turn is in flight. With it, what was merged into the turn ends with the same answer.
     """
+    covers_to = turn.covers_to if held is not None and reply.covers else None
     conversations = Conversation.objects.for_org(turn.org_id).filter(pk=turn.conversation_id)
     turns = Turn.objects.for_org(turn.org_id).filter(pk=turn.pk)
     if held is None:
@@ -59,11 +63,12 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None) -> uuid.UUID:
     if not conversations.update(**_summary(turn, reply)):
         raise Overtaken
     message_id = uuid7()
+    response = _response(turn, reply, message_id)
     ended = turns.update(
         status=Turn.Status.DONE,
         finished_at=Now(),
         outcome=reply.outcome,
-        response=_response(turn, reply, message_id),
+        response=response,
         confidence=reply.confidence,
         confidence_inputs=reply.confidence_inputs,
         answer_type=reply.answer_type,
@@ -73,16 +78,23 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None) -> uuid.UUID:
         routing_rule_id=reply.routing_rule_id,
         error_code=reply.error_code,
         error_detail=reply.error_detail[:500],
+        covers_to=covers_to,
+        merged_into=None,
         **adding(reply.spent),
     )
     if not ended:
         raise Overtaken
+    if covers_to is not None:
+        bursts.finish(turn, outcome=reply.outcome, response=response, error_code=reply.error_code)
+    elif held is not None and turn.covers_to is not None:
+        bursts.free(turn.pk)
     Message(
         id=message_id,
         org_id=turn.org_id,
         conversation_id=turn.conversation_id,
         turn=turn,
-        seq=turn.seq,
+        # Behind all that it answers.
+        seq=covers_to or turn.seq,
         part=Message.Part.REPLY,
         author=reply.author,
         text=reply.text,

@@ -200,6 +200,7 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         snapshot=snapshot_of(arrival, visit),
         request_id=arrival.request_id,
         keeps_text=arrival.listening == "text",
+        covers_to=conversation.seq if arrival.agent.config.merge_bursts else None,
         accepted_at=Now(),
         answer_by=Now() + ANSWER_WITHIN,
         rung_at=Now(),
