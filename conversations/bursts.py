@@ -32,15 +32,17 @@ _ALIKE = """
     AND (o.snapshot->>'end_user') IS NOT DISTINCT FROM (t.snapshot->>'end_user')
     AND (o.snapshot->>'company') IS NOT DISTINCT FROM (t.snapshot->>'company')
 """
-# The value of `covers_to` that the claim of `t` writes: the last of the unbroken run of such turns behind it.
-COVERS_TO = f"""
-    CASE WHEN t.covers_to IS DISTINCT FROM t.seq THEN t.covers_to
-         ELSE (SELECT max(j.seq) FROM conversations_turn AS j
-                WHERE j.conversation_id = t.conversation_id AND j.seq > t.seq AND j.seq < t.seq + {MOST}
-                  AND NOT EXISTS (SELECT FROM conversations_turn AS o
-                                   WHERE o.conversation_id = t.conversation_id AND o.seq > t.seq AND o.seq <= j.seq
-                                     AND ({_ALIKE}) IS NOT TRUE))
-    END
+# What the claim of `t` changes beside taking it: it covers the unbroken run of such turns behind it.
+CHANGES = f""",
+       merged_into_id = NULL,
+       covers_to = CASE
+           WHEN t.covers_to <> t.seq THEN t.covers_to
+           ELSE (SELECT max(j.seq) FROM conversations_turn AS j
+                  WHERE j.conversation_id = t.conversation_id AND j.seq > t.seq AND j.seq < t.seq + {MOST}
+                    AND NOT EXISTS (SELECT FROM conversations_turn AS o
+                                     WHERE o.conversation_id = t.conversation_id AND o.seq > t.seq AND o.seq <= j.seq
+                                       AND ({_ALIKE}) IS NOT TRUE))
+       END
 """  # noqa: S608
 # Behind a claim that returned its row as `claimed`: the turns that are answered with it, then as before.
 MERGE = """

@@ -20,23 +20,26 @@ from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
 
 MAX_LOST = 3
 
-_CLAIM = f"""
-WITH claimed AS (
+_TAKE = """
 UPDATE conversations_turn AS t
    SET status = 'running', claimed_by = %(process)s, claimed_at = now(), claimed_epoch = c.epoch,
-       attempt = t.attempt + 1, merged_into_id = NULL, covers_to = {bursts.COVERS_TO}
+       attempt = t.attempt + 1{changes}
   FROM conversations_conversation AS c
- WHERE t.id = %(turn)s AND c.id = t.conversation_id
+ WHERE t.id = %(turn)s AND c.id = t.conversation_id AND t.covers_to IS {which}
    AND t.status = 'queued' AND t.answer_by > now() AND NOT t.org_id = ANY(%(full)s::uuid[])
    AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
                     WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
                       AND e.status IN ('queued', 'running'))
-RETURNING t.id, t.seq, t.covers_to, t.attempt, t.claimed_epoch, t.conversation_id, t.org_id,
+RETURNING t.attempt, t.claimed_epoch, t.conversation_id, t.org_id,
           extract(epoch FROM t.answer_by - now())::float8 AS seconds_left,
-          extract(epoch FROM now() - t.accepted_at)::float8 AS waited, t.request_id
-), merged AS ({bursts.MERGE})
-SELECT attempt, claimed_epoch, conversation_id, org_id, seconds_left, waited, request_id,
-       ARRAY(SELECT id FROM merged)
+          extract(epoch FROM now() - t.accepted_at)::float8 AS waited, t.request_id{columns}
+"""
+_CLAIM = _TAKE.format(changes="", which="NULL", columns="")
+# Of an agent that answers quick messages together, or tried to. Apart, as it costs twice what the other does.
+_CLAIM_WITH_OTHERS = f"""
+WITH claimed AS ({_TAKE.format(changes=bursts.CHANGES, which="NOT NULL", columns=", t.id, t.seq, t.covers_to")}),
+     merged AS ({bursts.MERGE})
+SELECT attempt, claimed_epoch, conversation_id, org_id, seconds_left, waited, request_id, ARRAY(SELECT id FROM merged)
   FROM claimed
 """  # noqa: S608
 
@@ -157,13 +160,17 @@ def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID]
     """
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"turn": turn_id, "process": process_id, "full": list(without)})
+            names = {"turn": turn_id, "process": process_id, "full": list(without)}
+            cursor.execute(_CLAIM, names)
             row = cursor.fetchone()
+            if row is None:
+                cursor.execute(_CLAIM_WITH_OTHERS, names)
+                row = cursor.fetchone()
     except IntegrityError:
         return None
     if row is None:
         return None
-    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id, merged = row
+    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id, *merged = row
     return Claim(
         turn_id,
         conversation_id,
@@ -174,7 +181,7 @@ def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID]
         seconds_left,
         waited=waited,
         request_id=request_id,
-        merged=tuple(merged),
+        merged=tuple(merged[0]) if merged else (),
     )
 
 
