@@ -160,7 +160,7 @@ def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID]
     """
     try:
         with connection.cursor() as cursor:
-            names = {"turn": turn_id, "process": process_id, "full": list(without)}
+            names: dict[str, Any] = {"turn": turn_id, "process": process_id, "full": list(without)}
             cursor.execute(_CLAIM, names)
             row = cursor.fetchone()
             if row is None:
