@@ -231,17 +231,20 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
     counted = dataclasses.replace(reply, spent=_spent(reading, progress))
     trace = _persist(lambda: tracing.trace_of(reading, progress))
 
-    def write() -> None:
+    def write() -> bool:
+        if not progress.effects and handover is None:
+            return settle(reading.turn, counted, held=held, trace=trace)
         with transaction.atomic():
             done = effects.perform(reading, held, progress, handover)
             final = dataclasses.replace(counted, actions=done.actions, explanation={**reply.explanation, **done.why})
-            settle(reading.turn, final, held=held)
-            tracing.write(trace)
+            return settle(reading.turn, final, held=held, trace=trace)
 
-    _persist(write)
+    more_was_said = _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     measuring.count_answer(reply.outcome, seconds=held.waited + milliseconds_since(progress.began) / 1000)
-    ending.announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
+    ending.announce(
+        held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt, was_last=not more_was_said
+    )
     if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
 

@@ -13,14 +13,17 @@ from halo import metrics
 log = structlog.get_logger(__name__)
 
 
-def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0) -> None:
+def announce(
+    turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0, was_last: bool = False
+) -> None:
     """Tells waiters to read the row, frees the turn's place and rings for the next turn.
 
-    Call it after the commit that ended the turn.
+    Call it after the commit that ended the turn. `was_last`: whoever ended it saw, holding the conversation's row, that
+    nothing was said after it.
     """
     tape.append(turn_id, attempt=attempt, kind="done")
     admission.leave(turn_id, org_id=org_id)
-    following = turns.next_queued(conversation_id)
+    following = None if was_last else turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
         with structlog.contextvars.bound_contextvars(request_id=following.request_id):
