@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 
 import structlog
 
 from conversations import admission, bell, tape, turns
 from conversations.turns import NOTHING_SPENT, Claim, Spent
-from halo import metrics
+from halo import metrics, wire
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +22,11 @@ def announce(
     Call it after the commit that ended the turn. `was_last`: whoever ended it saw, holding the conversation's row, that
     nothing was said after it.
     """
-    tape.append(turn_id, attempt=attempt, kind="done")
-    admission.leave(turn_id, org_id=org_id)
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        pipe = client.pipeline(transaction=False)
+        tape.add(pipe, turn_id, attempt=attempt, kind="done")
+        admission.free(pipe, turn_id, org_id=org_id)
+        pipe.execute()
     following = None if was_last else turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
