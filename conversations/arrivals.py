@@ -9,7 +9,6 @@ from typing import Any, Literal
 from agents.catalog import AgentCard
 from agents.conditions import Facts
 from conversations.facts import facts_of
-from conversations.models import Message, MessageImage, Turn
 from conversations.requests import ChatRequest
 from orgs.models import Organization
 from sessions import profile
@@ -55,33 +54,6 @@ def snapshot_of(arrival: Arrival, visit: Visit) -> dict[str, Any]:
 def _may_load_user(arrival: Arrival) -> bool:
     # SECURITY: with verification on, only who has proved to be the user is answered from the user's data.
     return arrival.identity.verified or not arrival.org.verify_identity
-
-
-def write_message(arrival: Arrival, turn: Turn) -> None:
-    """The visitor's words and images, under `turn`; inside the transaction that accepts it."""
-    images = arrival.request.images
-    message = Message(
-        org=arrival.org,
-        conversation=turn.conversation,
-        turn=turn,
-        seq=turn.seq,
-        author=Message.Author.VISITOR,
-        text=arrival.request.message,
-        image_count=len(images),
-    )
-    message.save(force_insert=True)
-    if images:
-        MessageImage.objects.bulk_create(
-            MessageImage(
-                org=arrival.org,
-                message=message,
-                position=position,
-                url=image.url,
-                media_type=image.media_type,
-                data=image.data or None,
-            )
-            for position, image in enumerate(images)
-        )
 
 
 def facts_about(arrival: Arrival, visit: Visit) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Collection
 
@@ -9,25 +10,28 @@ import structlog
 
 from conversations import admission, bell, tape, turns
 from conversations.turns import NOTHING_SPENT, Claim, Spent
-from halo import metrics
+from halo import metrics, wire
 
 log = structlog.get_logger(__name__)
 
 
-def announce_held(held: Claim, *, merged: Collection[uuid.UUID]) -> None:
+def announce_held(held: Claim, *, merged: Collection[uuid.UUID], was_last: bool = False) -> None:
     """`announce` for a claimed turn and those that were answered with it."""
     for turn_id in merged:
         _tell(turn_id, org_id=held.org_id, attempt=held.attempt)
-    announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
+    announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt, was_last=was_last)
 
 
-def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0) -> None:
+def announce(
+    turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0, was_last: bool = False
+) -> None:
     """Tells waiters to read the row, frees the turn's place and rings for the next turn.
 
-    Call it after the commit that ended the turn.
+    Call it after the commit that ended the turn. `was_last`: whoever ended it saw, holding the conversation's row, that
+    nothing was said after it.
     """
     _tell(turn_id, org_id=org_id, attempt=attempt)
-    following = turns.next_queued(conversation_id)
+    following = None if was_last else turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
         with structlog.contextvars.bound_contextvars(request_id=following.request_id):
@@ -35,8 +39,11 @@ def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUI
 
 
 def _tell(turn_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int) -> None:
-    tape.append(turn_id, attempt=attempt, kind="done")
-    admission.leave(turn_id, org_id=org_id)
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        pipe = client.pipeline(transaction=False)
+        tape.add(pipe, turn_id, attempt=attempt, kind="done")
+        admission.free(pipe, turn_id, org_id=org_id)
+        pipe.execute()
 
 
 def close(

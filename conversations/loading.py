@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Subquery
 from django.db.models.functions import Coalesce
@@ -20,10 +21,51 @@ from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
 from conversations.turns import Claim
+from halo import db
+from orgs.caching import organization_of
 from sessions import profile
 from sessions.models import Company, EndUser
 
 TICKETS_SHOWN = 5
+_BY: dict[str, str] = {Message.Author.TEAMMATE: "Teammate", Message.Author.SYSTEM: "Automatic message"}
+
+# All of a turn that its answer is made from, in one statement. Its predecessors have ended when it was claimed, so that
+# their replies are there.
+_WANTED = {
+    "id",
+    "org_id",
+    "conversation_id",
+    "seq",
+    "covers_to",
+    "agent_version_id",
+    "mode",
+    "verified",
+    "snapshot",
+    "keeps_text",
+    "attempt",
+}
+_COLUMNS = [field.attname for field in Turn._meta.concrete_fields if field.attname in _WANTED]
+_READ = f"""
+SELECT o.config_version,
+       (SELECT json_agg(json_build_array(m.id, m.seq, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
+          FROM (SELECT id, author, text, image_count, seq, part FROM conversations_message
+                 WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= coalesce(t.covers_to, t.seq)
+                 ORDER BY seq DESC, part DESC
+                 LIMIT %(lines)s::bigint + coalesce(t.covers_to - t.seq, 0)) AS m),
+       {", ".join(f"t.{column}" for column in _COLUMNS)}
+  FROM conversations_turn AS t JOIN orgs_organization AS o ON o.id = t.org_id
+ WHERE t.id = %(turn)s AND t.org_id = %(org)s
+"""  # noqa: S608
+
+
+class _Said(NamedTuple):
+    """A message as the transcript needs it."""
+
+    id: uuid.UUID
+    seq: int
+    author: str
+    text: str
+    image_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +81,7 @@ class Reading:
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn = Turn.objects.for_org(held.org_id).select_related("org", "agent_version__agent").get(pk=held.turn_id)
+    turn, said = _turn(held)
     snapshot = turn.snapshot = bursts.snapshot_of(turn)
     end_user = _end_user(turn)
     company = _company(turn)
@@ -50,7 +92,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         claims=snapshot.get("claims", {}),
         context=snapshot.get("context", {}),
     )
-    earlier, (*together, message) = _transcript(turn)
+    earlier, (*together, message) = _transcript(turn, said)
     config = catalog.config_of(turn.agent_version_id)
     waiting = _waiting(turn, config, earlier)
     briefing = Briefing(
@@ -146,43 +188,44 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     )
 
 
-def _transcript(turn: Turn) -> tuple[list[Line], list[Line]]:
-    """The conversation before the turn's own message, and what is to be answered: that, and those merged into it."""
-    last = turn.covers_to or turn.seq
-    rows = list(
-        Message.objects.for_org(turn.org_id)
-        .filter(conversation_id=turn.conversation_id, seq__lte=last)
-        .only("id", "seq", "author", "text", "image_count")
-        .order_by("-seq", "-part")[: TRANSCRIPT_MESSAGES + 1 + last - turn.seq]
-    )[::-1]
-    images = _images(rows)
-    before = sum(row.seq < turn.seq for row in rows)
-    lines = [_line(row, images.get(row.pk, ())) for row in rows]
+def _turn(held: Claim) -> tuple[Turn, list[_Said]]:
+    """The turn with its organisation and agent, and the conversation up to the last message that it answers."""
+    names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1}
+    [(config_version, said, *values)] = db.run(_READ, names)
+    turn = Turn.from_db(None, _COLUMNS, values)
+    turn.org = organization_of(held.org_id, version=config_version)
+    turn.agent_version = catalog.version_of(turn.agent_version_id, org=turn.org)
+    return turn, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said]
+
+
+def _transcript(turn: Turn, said: list[_Said]) -> tuple[list[Line], list[Line]]:
+    """What was said before the turn's own message, and what is to be answered: that, and what was merged into it."""
+    images = _images(turn, said)
+    lines = [_line(row, images.get(row.id, ())) for row in said]
+    before = sum(row.seq < turn.seq for row in said)
     return lines[:before], lines[before:]
 
 
-def _line(row: Message, images: tuple[Image, ...] | list[Image]) -> Line:
+def _line(row: _Said, images: tuple[Image, ...] | list[Image]) -> Line:
     role = "user" if row.author == Message.Author.VISITOR else "assistant"
-    by = {Message.Author.TEAMMATE: "Teammate", Message.Author.SYSTEM: "Automatic message"}.get(
-        Message.Author(row.author), ""
-    )
+    by = _BY.get(row.author, "")
     return Line(role=role, text=row.text, images=tuple(images), by=by)
 
 
-def _images(lines: list[Message]) -> dict[object, list[Image]]:
+def _images(turn: Turn, said: list[_Said]) -> dict[uuid.UUID, list[Image]]:
     """The images of the latest messages that have any, as many messages as it takes to have enough of them."""
-    messages: list[Message] = []
+    messages: list[uuid.UUID] = []
     wanted = MAX_IMAGES
-    for line in reversed(lines):
-        if line.image_count and wanted > 0:
-            messages.append(line)
-            wanted -= line.image_count
-    found: dict[object, list[Image]] = {}
+    for row in reversed(said):
+        if row.image_count and wanted > 0:
+            messages.append(row.id)
+            wanted -= row.image_count
+    found: dict[uuid.UUID, list[Image]] = {}
     if messages:
-        rows = MessageImage.objects.filter(org=messages[0].org_id, message__in=messages).order_by("message", "position")
-        for row in rows:
-            found.setdefault(row.message_id, []).append(
-                Image(url=row.url, media_type=row.media_type, data=bytes(row.data or b""))
+        rows = MessageImage.objects.for_org(turn.org_id).filter(message__in=messages).order_by("message", "position")
+        for image in rows:
+            found.setdefault(image.message_id, []).append(
+                Image(url=image.url, media_type=image.media_type, data=bytes(image.data or b""))
             )
     return found
 

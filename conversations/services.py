@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
 from agents import catalog, routing
 from agents.conditions import Facts
 from agents.deciding import with_away
 from agents.models import AgentVersion
 from conversations import admission, bell, idempotency, measuring, tape, tickets, turns
-from conversations.arrivals import Arrival, Listening, facts_about, snapshot_of, write_message
-from conversations.models import ANSWER_WITHIN, Conversation, Message, Ticket, Turn
+from conversations.arrivals import Arrival, Listening, facts_about
+from conversations.models import Conversation, Message, Ticket, Turn
 from conversations.recording import Reply, settle
 from conversations.requests import ChatRequest
+from conversations.storing import store
 from halo.db import release_connection
 from halo.errors import HaloError, Unavailable
 from halo.ids import uuid7
@@ -144,7 +145,7 @@ def _limits(
 
 def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> bool:
     """Writes it all down and tells the workers; True where the turn waits for an answer."""
-    with transaction.atomic():
+    with transaction.atomic() if reopening or _takes_several(arrival) else contextlib.nullcontext():
         if arrival.key and not reopening and not _reserve(arrival, turn_id):
             raise _TwinWasFirst
         if reopening:
@@ -167,6 +168,12 @@ def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start:
     return queued
 
 
+def _takes_several(arrival: Arrival) -> bool:
+    """Whether accepting it may take more statements than the one that stores it, which is a transaction by itself."""
+    request = arrival.request
+    return bool(arrival.key or arrival.identity.user_id or request.session_id or request.images or arrival.agent.rules)
+
+
 def _reserve(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     return idempotency.reserve(
         org=arrival.org,
@@ -187,35 +194,25 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         company_id=request.company_id,
         may_start=may_start,
         now=arrival.now,
+        store=False,
     )
-    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
+    stored = store(arrival, visit, turn_id)
+    facts = facts_about(arrival, visit) if arrival.agent.rules else None
+    rule = routing.first_match(arrival.agent.rules, facts) if facts is not None else None
+    if rule is None and stored.taken_over_by_id is None:
+        return True
     turn = Turn(
         id=turn_id,
         org=org,
-        conversation=conversation,
-        seq=conversation.seq,
+        conversation=Conversation(pk=stored.conversation_id, org=org, session=visit.session, seq=stored.seq),
+        seq=stored.seq,
         agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
-        mode=request.mode,
-        verified=identity.verified,
-        snapshot=snapshot_of(arrival, visit),
-        request_id=arrival.request_id,
-        keeps_text=arrival.listening == "text",
-        covers_to=conversation.seq if arrival.agent.config.merge_bursts else None,
-        accepted_at=Now(),
-        answer_by=Now() + ANSWER_WITHIN,
-        rung_at=Now(),
     )
-    turn.save(force_insert=True)
-    write_message(arrival, turn)
-    if conversation.taken_over_by_id is not None:
+    if rule is None or facts is None or stored.taken_over_by_id is not None:
         _leave_to_teammate(turn, arrival.agent.config.takeover_text)
-        return False
-    facts = facts_about(arrival, visit)
-    rule = routing.first_match(arrival.agent.rules, facts)
-    if rule is not None:
+    else:
         _route(arrival, visit, turn, rule, facts)
-        return False
-    return True
+    return False
 
 
 def _conversation(arrival: Arrival, session: ChatSession, *, is_new: bool) -> Conversation:

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Now
 
 from conversations import bursts
 from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
+from halo import db
 
 MAX_LOST = 3
 
@@ -159,18 +160,13 @@ def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID]
     `without`: organisations that have their share of this process.
     """
     try:
-        with connection.cursor() as cursor:
-            names: dict[str, Any] = {"turn": turn_id, "process": process_id, "full": list(without)}
-            cursor.execute(_CLAIM, names)
-            row = cursor.fetchone()
-            if row is None:
-                cursor.execute(_CLAIM_WITH_OTHERS, names)
-                row = cursor.fetchone()
+        names = {"turn": turn_id, "process": process_id, "full": list(without)}
+        rows = db.run(_CLAIM, names) or db.run(_CLAIM_WITH_OTHERS, names)
     except IntegrityError:
         return None
-    if row is None:
+    if not rows:
         return None
-    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id, *merged = row
+    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id, *merged = rows[0]
     return Claim(
         turn_id,
         conversation_id,

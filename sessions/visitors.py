@@ -28,6 +28,11 @@ class Visit:
     company: Company | None
     is_new: bool
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the session is still to be written."""
+        return self.session._state.adding
+
 
 def enter(
     *,
@@ -37,10 +42,12 @@ def enter(
     company_id: str,
     may_start: bool,
     now: dt.datetime,
+    store: bool = True,
 ) -> Visit:
     """The session to speak in, locked, with its people; raises NewSessionNeeded where one had to be started.
 
-    Locks end user, then session: everyone who locks both does it in this order.
+    Locks end user, then session: everyone who locks both does it in this order. Without `store` a new session that no
+    other leads to is the caller's to write (`Visit.is_unsaved`).
     """
     end_user = _end_user(org, identity, now=now) if identity.user_id else None
     found = _lock(org, session_id=session_id) if session_id else None
@@ -65,7 +72,8 @@ def enter(
         session.company = company
         changed.append("company")
     if is_new:
-        session.save(force_insert=True)
+        if store or heir_of is not None:
+            session.save(force_insert=True)
         if heir_of is not None:
             heir_of.successor = session
             heir_of.save(update_fields=["successor"])
