@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from agents.publishing import amend
-from conversations import takeover
+from conversations import in_hand, takeover
 from conversations.models import Conversation, Message, Ticket, Turn, TurnTrace
 from orgs.models import Organization
 from tests.cast import Cast
@@ -298,7 +298,7 @@ def test_where_the_reply_fails_the_others_are_answered_by_themselves(
 
 def test_a_takeover_ends_all_of_them(merging: None, burst: Burst, model: FakeModel, cast: Cast) -> None:
     burst.begin()
-    model.reply("Too late", delay=3)
+    model.reply("Too late", delay=1.5)
     burst.send("Two")
     burst.send("Three")
     wait_until(lambda: len(model.requests) == 2)
@@ -306,4 +306,6 @@ def test_a_takeover_ends_all_of_them(merging: None, burst: Burst, model: FakeMod
     _, *rest = burst.answers()
 
     assert [answer["routing"] for answer in rest] == [{"action": "human"}] * 2
+    # The attempt goes on until its model has answered.
+    wait_until(lambda: not in_hand.claims())
     assert not Message.objects.filter(text="Too late").exists()
