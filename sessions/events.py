@@ -21,10 +21,10 @@ RECENT = dt.timedelta(minutes=30)
 _STORE = """
 INSERT INTO chat_sessions_event
        (org_id, session_id, end_user_id, event_type, element_selector, page_url, metadata, created_at)
-SELECT %(org)s, %(session)s, %(end_user)s, t.event_type, t.selector, t.url, t.metadata::jsonb, %(now)s
-  FROM unnest(%(types)s::text[], %(selectors)s::text[], %(urls)s::text[], %(metadata)s::text[])
-       WITH ORDINALITY AS t(event_type, selector, url, metadata, number)
- ORDER BY t.number
+SELECT %(org)s, %(session)s, %(end_user)s, e.event_type, e.selector, e.url, e.metadata, %(now)s
+  FROM ROWS FROM (jsonb_to_recordset(%(happened)s::jsonb) AS (t text, s text, u text, m jsonb))
+       WITH ORDINALITY AS e(event_type, selector, url, metadata, number)
+ ORDER BY e.number
 """
 
 # Of a session and of its user, each by its own index; what is both is one row.
@@ -62,20 +62,16 @@ def store(
     now: dt.datetime,
 ) -> None:
     """Stores `happened` in its order, in one statement."""
+    rows = [{"t": one.event_type, "s": one.element_selector, "u": one.page_url, "m": one.metadata} for one in happened]
+    values: dict[str, Any] = {
+        "org": org.pk,
+        "session": session.pk if session is not None else None,
+        "end_user": end_user.pk if end_user is not None else None,
+        "happened": json.dumps(rows, ensure_ascii=False),
+        "now": now,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _STORE,
-            {
-                "org": org.pk,
-                "session": session.pk if session is not None else None,
-                "end_user": end_user.pk if end_user is not None else None,
-                "types": [one.event_type for one in happened],
-                "selectors": [one.element_selector for one in happened],
-                "urls": [one.page_url for one in happened],
-                "metadata": [json.dumps(one.metadata, ensure_ascii=False) for one in happened],
-                "now": now,
-            },
-        )
+        cursor.execute(_STORE, values)
 
 
 def latest(
