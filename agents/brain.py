@@ -78,7 +78,7 @@ def think(
         ModelRequest(
             messages=messages,
             tools=offered,
-            question=briefing.message.text,
+            question=briefing.question,
             excerpts=list(excerpts),
             temperature=config.temperature,
             max_tokens=config.max_tokens,

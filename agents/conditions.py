@@ -34,6 +34,8 @@ class Facts:
     """What rules look at; each source is a flat look-up by key."""
 
     message: str
+    # Where several messages are answered together: each of them, `message` being all in one.
+    messages: tuple[str, ...] = ()
     user: dict[str, Any] = field(default_factory=dict)
     company: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
@@ -127,11 +129,14 @@ def phrase_pattern(phrases: str) -> re.Pattern[str] | None:
 def holds(condition: dict[str, Any], facts: Facts) -> bool:
     """Whether one condition holds; what is missing holds only for `missing` and `is_not`.
 
-    An operator or source of a newer release, which may run beside this one, never holds.
+    Of several messages it is enough that it holds for one. An operator or source of a newer release, which may run
+    beside this one, never holds.
     """
     operator, wanted = condition.get("op"), condition.get("value")
     if not isinstance(operator, str) or operator not in OPERATORS or condition.get("source") not in SOURCES:
         return False
+    if condition["source"] == "message" and facts.messages:
+        return any(holds(condition, Facts(message=message)) for message in facts.messages)
     actual = _value_of(condition, facts)
     missing = actual is _MISSING or actual in (None, "")
     if operator in UNARY:

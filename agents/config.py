@@ -40,6 +40,7 @@ class AgentConfig:
     may_open_tickets: bool = True
     may_guide: bool = True
     guard: bool = True
+    merge_bursts: bool = False
     escalation: str = "always"
     escalation_threshold: float | None = None
     error_budget: float | None = None

@@ -65,7 +65,7 @@ def decide(
 
     `away`: what to tell where a person is called in, while those people are not there.
     """
-    question = briefing.message.text
+    question = briefing.question
     body, declared = split_declared(rounds.text)
     checked = citations.check(body, rounds.excerpts)
     guarded = _guarded(checked.text, config, briefing, rounds)
@@ -117,6 +117,7 @@ def decide(
             confidence=None if answer_type in ASKING else estimate,
             asked=rounds.asked,
             attempts=attempts,
+            messages=briefing.messages,
         ),
         facts,
     )
@@ -161,7 +162,7 @@ def known_to(
     # Who knows nothing answers from its instructions alone, and is not held against what there is not.
     if not config.guard or verbatim or not excerpts:
         return None
-    lines = [*(briefing.transcript or briefing.told_history), briefing.message]
+    lines = [*(briefing.transcript or briefing.told_history), *briefing.asked]
     return Known(
         passages=[(excerpt.title, excerpt.text) for excerpt in excerpts],
         told=[
@@ -194,5 +195,5 @@ def said_before(briefing: Briefing) -> list[str]:
 
 def _is_repeated(briefing: Briefing) -> bool:
     """Whether the visitor has asked the same before."""
-    asked = " ".join(briefing.message.text.casefold().split())
-    return any(line.role == "user" and " ".join(line.text.casefold().split()) == asked for line in briefing.transcript)
+    asked = {" ".join(line.text.casefold().split()) for line in briefing.asked}
+    return any(line.role == "user" and " ".join(line.text.casefold().split()) in asked for line in briefing.transcript)

@@ -32,6 +32,8 @@ class Seen:
     confidence: float | None
     asked: str | None
     attempts: int
+    # Where several messages are answered together: each of them, `question` being all in one.
+    messages: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,10 @@ def blocked_by(config: AgentConfig, facts: Facts, *, attempts: int, visitor_asks
 
 
 def told_to_model(
-    config: AgentConfig, facts: Facts, *, question: str, attempts: int, away: Away | None
+    config: AgentConfig, facts: Facts, *, messages: Sequence[str], attempts: int, away: Away | None
 ) -> dict[str, Any]:
     """The tool's result for a model that calls for a person: what it then says to the visitor must come true."""
-    if blocked_by(config, facts, attempts=attempts, visitor_asks=wishes.asks_for_person(question)) is not None:
+    if blocked_by(config, facts, attempts=attempts, visitor_asks=wishes.asks_for_person(*messages)) is not None:
         told = (
             "Nobody is called in at this point. Do not promise a person: help as well as you can, and ask the visitor "
             "for what you still need to know."
@@ -108,7 +110,7 @@ def told_to_model(
 def _signs(config: AgentConfig, seen: Seen) -> Sequence[tuple[str, str]]:
     """(sign, sentence) of all that speak for a person, the strongest first."""
     found: list[tuple[str, str]] = []
-    if wishes.asks_for_person(seen.question):
+    if wishes.asks_for_person(*(seen.messages or [seen.question])):
         found.append((VISITOR, seen.asked or VISITOR_ASKS))
     if seen.asked is not None:
         found.append(("agent", seen.asked))

@@ -147,6 +147,15 @@ class Agent(TenantModel, Appearance):
         help_text="Statements that nothing the agent was shown supports are not sent; the visitor is told that the "
         "answer is not known instead. Off: the model's words go out as they are.",
     )
+    # `db_default`: processes of the release before add agents too.
+    merge_bursts = models.BooleanField(
+        "answer quick messages together",
+        default=False,
+        db_default=False,
+        help_text="What a visitor writes while the agent still answers an earlier message is then answered by one "
+        "reply, and costs one call of the model. Each of the requests returns that reply, with the same message_id, "
+        "for your page to show once. Off: each message has a reply of its own.",
+    )
     escalation = models.CharField(
         "hand over to people",
         max_length=12,

@@ -48,9 +48,9 @@ _PERSON_ELSEWHERE = re.compile(
 )
 
 
-def asks_for_person(message: str) -> bool:
-    """Whether the visitor wants to talk to somebody."""
-    return _PERSON.match(message) is not None or _PERSON_ELSEWHERE.match(message) is not None
+def asks_for_person(*messages: str) -> bool:
+    """Whether the visitor wants to talk to somebody, by any of the messages."""
+    return any(_PERSON.match(message) or _PERSON_ELSEWHERE.match(message) for message in messages)
 
 
 def is_small_talk(message: str) -> bool:

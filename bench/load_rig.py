@@ -31,7 +31,7 @@ START_SECONDS = 300.0
 THREADS = {"HALO_WEB_THREADS": "1200", "HALO_LLM_CONCURRENCY": "2400"}
 # An agent as it is made; one that also searches our documentation; one whose text leaves as it comes. All
 # of them have more patience with a model than the slowest that is measured.
-_MAKE_ORGANISATIONS = """
+MAKE_ORGANISATIONS = """
 import json
 from agents import services
 from agents.knowledge.importing import import_articles, read_articles
@@ -174,16 +174,17 @@ def _ask(port: int, method: str, path: str, body: str | None = None) -> tuple[in
         connection.close()
 
 
-def _until_answered(port: int, path: str, process: subprocess.Popen[str]) -> None:
+def until_answered(port: int, path: str, process: subprocess.Popen[str] | None = None) -> None:
+    """Waits for a 200 on a port of this machine; raises Failed when `process` ends first, or after five minutes."""
     ends = time.monotonic() + START_SECONDS
-    while time.monotonic() < ends and process.poll() is None:
+    while time.monotonic() < ends and (process is None or process.poll() is None):
         try:
             if _ask(port, "GET", path)[0] == 200:
                 return
         except (OSError, http.client.HTTPException):
             pass
         time.sleep(0.1)
-    raise Failed(f"{process.args!r} did not start")
+    raise Failed(f"{process.args if process else port!r} did not start")
 
 
 @contextmanager
@@ -201,8 +202,8 @@ def halo(folder: Path, model: Target) -> Iterator[tuple[Target, Target]]:
     up = [sys.executable, "manage.py", "up", "--data-dir", str(folder), "--port", str(port), "--no-demo"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with running(up, env=env, **quiet) as process:
-        _until_answered(port, "/health/ready", process)
-        make = [sys.executable, "manage.py", "shell", "-v", "0", "-c", _MAKE_ORGANISATIONS]
+        until_answered(port, "/health/ready", process)
+        make = [sys.executable, "manage.py", "shell", "-v", "0", "-c", MAKE_ORGANISATIONS]
         made = subprocess.run(make, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
         keys = json.loads(made.stdout.splitlines()[-1])
         message = '{"message": "How do I deploy Halo to production? I ask for the @th time."}'
@@ -242,5 +243,5 @@ def litellm(python: Path, folder: Path, model: Target) -> Iterator[Target]:
     env = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with running(command, env=env, **quiet) as process:
-        _until_answered(port, "/health/liveliness", process)
+        until_answered(port, "/health/liveliness", process)
         yield Target("litellm", [port], (process.pid,), headers={"Authorization": f"Bearer {key}"})

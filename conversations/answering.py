@@ -86,12 +86,14 @@ def _answer(held: Claim, *, is_followed: bool) -> bool:
     if held.attempt == 1:
         metrics.observe("halo_pickup_seconds", held.waited)
     in_hand.took(held)
+    for merged in held.merged:
+        tape.append(merged, attempt=held.attempt, kind="merged")
     try:
         _attempt(held, started, is_followed=is_followed)
     except Overtaken:
         log.info("turn_overtaken")
         # Also where a commit's answer was lost and its repeat found the turn done: nobody else tells the waiters.
-        ending.announce(turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
+        ending.announce_held(held, merged=held.merged)
     except Exception as error:
         # A defect of ours must not leave the turn hanging until its time is over.
         defect = type(error).__name__
@@ -165,6 +167,7 @@ def _broken_off(text: str, generation: str, *, code: str, detail: str) -> Reply:
         error_code=code,
         error_detail=detail,
         generation=generation,
+        covers=False,
     )
 
 
@@ -223,7 +226,7 @@ def _fail(reading: Reading, held: Claim, progress: Progress, *, code: str, detai
 
 def _may_hand_over(case: Case) -> bool:
     """Whether the model's call for a person counts."""
-    asks = wishes.asks_for_person(case.briefing.message.text)
+    asks = wishes.asks_for_person(*case.briefing.messages)
     attempts = case.earlier_answers + 1
     return escalation.blocked_by(case.config, case.facts, attempts=attempts, visitor_asks=asks) is None
 
@@ -243,9 +246,9 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
     more_was_said = _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     measuring.count_answer(reply.outcome, seconds=held.waited + milliseconds_since(progress.began) / 1000)
-    ending.announce(
-        held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt, was_last=not more_was_said
-    )
+    merged = held.merged if reply.covers else ()
+    measuring.count_merged(len(merged))
+    ending.announce_held(held, merged=merged, was_last=not more_was_said)
     if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
 

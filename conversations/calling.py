@@ -50,8 +50,8 @@ def call_out(row: ToolCall, call: Call, *, case: Case, turn: Turn, held: Claim, 
     Raises BadCall where the call cannot be made, Overtaken where the claim no longer stands.
     """
     # SECURITY: never on the model's word: the visitor was asked about exactly this call in the answer before, and what
-    # they wrote now is a yes and nothing else.
-    agreed = call.key in case.waiting and wishes.is_consent(case.briefing.message.text)
+    # they wrote now, in one message or several, is a yes and nothing else.
+    agreed = call.key in case.waiting and wishes.is_consent(" ".join(case.briefing.messages))
     fresh = row.started_at is None
     begun = _begin(row, call, case=case, turn=turn, held=held, agreed=agreed or not fresh)
     if begun is None:

@@ -50,7 +50,7 @@ def perform(reading: Reading, held: Claim, progress: Progress, handover: Handove
     actions = [_action(effect, reading, conversation) for effect in sorted(progress.effects, key=lambda one: one.step)]
     if handover is None or conversation is None:
         return Done(actions)
-    ticket = _hand_over(turn, conversation, reading.case.briefing.message.text, handover)
+    ticket = _hand_over(turn, conversation, reading.case.briefing.question, handover)
     actions.append({"type": "escalate", "reason": handover.reason, "ticket_id": str(ticket.pk)})
     return Done(actions, {"ticket": ticket.number, "team": ticket.team.name if ticket.team else ""})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Collection
 
 import structlog
 
@@ -14,6 +15,13 @@ from halo import metrics, wire
 log = structlog.get_logger(__name__)
 
 
+def announce_held(held: Claim, *, merged: Collection[uuid.UUID], was_last: bool = False) -> None:
+    """`announce` for a claimed turn and those that were answered with it."""
+    for turn_id in merged:
+        _tell(turn_id, org_id=held.org_id, attempt=held.attempt)
+    announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt, was_last=was_last)
+
+
 def announce(
     turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0, was_last: bool = False
 ) -> None:
@@ -22,17 +30,22 @@ def announce(
     Call it after the commit that ended the turn. `was_last`: whoever ended it saw, holding the conversation's row, that
     nothing was said after it.
     """
-    with contextlib.suppress(wire.WireAway), wire.calling() as client:
-        pipe = client.pipeline(transaction=False)
-        tape.add(pipe, turn_id, attempt=attempt, kind="done")
-        live.add(pipe, conversation_id)
-        admission.free(pipe, turn_id, org_id=org_id)
-        pipe.execute()
+    _tell(turn_id, org_id=org_id, attempt=attempt, conversation_id=conversation_id)
     following = None if was_last else turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
         with structlog.contextvars.bound_contextvars(request_id=following.request_id):
             bell.ring(following.turn_id)
+
+
+def _tell(turn_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int, conversation_id: uuid.UUID | None = None) -> None:
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        pipe = client.pipeline(transaction=False)
+        tape.add(pipe, turn_id, attempt=attempt, kind="done")
+        admission.free(pipe, turn_id, org_id=org_id)
+        if conversation_id is not None:
+            live.add(pipe, conversation_id)
+        pipe.execute()
 
 
 def close(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ def facts_of(
     known: Profile,
     *,
     message: str,
+    messages: Sequence[str] = (),
     has_company: bool,
     page: str,
     mode: str,
@@ -24,9 +26,13 @@ def facts_of(
     user_id: str,
     company_id: str,
 ) -> Facts:
-    """`page` is the address that the browser named; a context entry `page` says it better."""
+    """`page` is the address that the browser named; a context entry `page` says it better.
+
+    `messages`: each of several that are answered together, where `message` is all of them in one.
+    """
     return Facts(
         message=message,
+        messages=tuple(messages) if len(messages) > 1 else (),
         user=known.traits,
         company={"name": known.company_name, **known.company_traits} if has_company else {},
         context=known.context,

@@ -74,7 +74,10 @@ def label_taken_over(*, conversation: Conversation, by: User) -> None:
 
     Inside the takeover's transaction, before it ends what is in flight.
     """
-    turns = Turn.objects.for_org(conversation.org_id).filter(conversation=conversation, status=Turn.Status.DONE)
+    # What was merged into another turn has no answer of its own.
+    turns = Turn.objects.for_org(conversation.org_id).filter(
+        conversation=conversation, status=Turn.Status.DONE, merged_into=None
+    )
     last = turns.order_by("-seq").first()
     if last is not None and _claimed_something(last):
         label_answer(turn=last, verdict=Verdict.WRONG, by=By.TAKEOVER, person=by)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db.models import Subquery
+from django.db.models.functions import Coalesce
 
 from agents import catalog, guidance
 from agents.config import AgentConfig
@@ -15,6 +16,7 @@ from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Ima
 from agents.teams import find_team
 from agents.tools.custom import Subject
 from agents.tools.reading import arguments_of, key_of
+from conversations import bursts
 from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
@@ -34,6 +36,7 @@ _WANTED = {
     "org_id",
     "conversation_id",
     "seq",
+    "covers_to",
     "agent_version_id",
     "mode",
     "verified",
@@ -44,10 +47,11 @@ _WANTED = {
 _COLUMNS = [field.attname for field in Turn._meta.concrete_fields if field.attname in _WANTED]
 _READ = f"""
 SELECT o.config_version, (SELECT session_id FROM conversations_conversation WHERE id = t.conversation_id),
-       (SELECT json_agg(json_build_array(m.id, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
+       (SELECT json_agg(json_build_array(m.id, m.seq, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
           FROM (SELECT id, author, text, image_count, seq, part FROM conversations_message
-                 WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= t.seq
-                 ORDER BY seq DESC, part DESC LIMIT %(lines)s) AS m),
+                 WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= coalesce(t.covers_to, t.seq)
+                 ORDER BY seq DESC, part DESC
+                 LIMIT %(lines)s::bigint + coalesce(t.covers_to - t.seq, 0)) AS m),
        {", ".join(f"t.{column}" for column in _COLUMNS)}
   FROM conversations_turn AS t JOIN orgs_organization AS o ON o.id = t.org_id
  WHERE t.id = %(turn)s AND t.org_id = %(org)s
@@ -58,6 +62,7 @@ class _Said(NamedTuple):
     """A message as the transcript needs it."""
 
     id: uuid.UUID
+    seq: int
     author: str
     text: str
     image_count: int
@@ -77,7 +82,7 @@ class Reading:
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
     turn, session_id, said = _turn(held)
-    snapshot = turn.snapshot
+    snapshot = turn.snapshot = bursts.snapshot_of(turn)
     end_user = _end_user(turn)
     company = _company(turn)
     known = profile.merge(
@@ -87,11 +92,12 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         claims=snapshot.get("claims", {}),
         context=snapshot.get("context", {}),
     )
-    *earlier, message = _transcript(turn, said)
+    earlier, (*together, message) = _transcript(turn, said)
     config = catalog.config_of(turn.agent_version_id)
     waiting = _waiting(turn, config, earlier)
     briefing = Briefing(
         message=message,
+        together=together,
         mode=turn.mode,
         organization=turn.org.name,
         guidance=guidance.text_of(turn.org),
@@ -117,7 +123,8 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         briefing=briefing,
         facts=facts_of(
             known,
-            message=message.text,
+            message=briefing.question,
+            messages=briefing.messages,
             has_company=company is not None,
             page=snapshot.get("page", ""),
             mode=turn.mode,
@@ -182,7 +189,7 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     return list(
         ToolCall.objects.for_org(turn.org_id)
         .filter(
-            turn=Subquery(before.order_by("-seq").values("pk")[:1]),
+            turn=Subquery(before.order_by("-seq").values(answered=Coalesce("merged_into", "pk"))[:1]),
             turn__outcome=Turn.Outcome.ANSWERED,
             status=ToolCall.Status.ASKED,
         )
@@ -191,7 +198,7 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
 
 
 def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said]]:
-    """The turn with organisation and agent, its session, and what was said up to its own message, which comes last."""
+    """The turn with organisation and agent, its session, and what was said up to the last message that it answers."""
     names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1}
     [(config_version, session_id, said, *values)] = db.run(_READ, names)
     turn = Turn.from_db(None, _COLUMNS, values)
@@ -200,10 +207,12 @@ def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said]]:
     return turn, session_id, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said]
 
 
-def _transcript(turn: Turn, said: list[_Said]) -> list[Line]:
-    """What was said, as the model is shown it."""
+def _transcript(turn: Turn, said: list[_Said]) -> tuple[list[Line], list[Line]]:
+    """What was said before the turn's own message, and what is to be answered: that, and what was merged into it."""
     images = _images(turn, said)
-    return [_line(row, images.get(row.id, ())) for row in said]
+    lines = [_line(row, images.get(row.id, ())) for row in said]
+    before = sum(row.seq < turn.seq for row in said)
+    return lines[:before], lines[before:]
 
 
 def _line(row: _Said, images: tuple[Image, ...] | list[Image]) -> Line:

@@ -14,6 +14,12 @@ def count_answer(outcome: Turn.Outcome, *, seconds: float | None = None) -> None
         metrics.observe("halo_turn_seconds", seconds)
 
 
+def count_merged(number: int) -> None:
+    """So many turns have ended with the answer of another one, which is counted by itself."""
+    if number:
+        metrics.count("halo_turns_total", "merged", by=number)
+
+
 def count_model_calls(progress: Progress) -> None:
     """The calls of an attempt, answered or not, with their tokens."""
     for call in progress.model_calls:

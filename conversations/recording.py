@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.answer_types import AnswerType
+from conversations import bursts
 from conversations.models import Conversation, Message, Turn, TurnTrace
 from conversations.turns import NOTHING_SPENT, Claim, Spent
 from halo import db
@@ -30,12 +31,13 @@ ended AS (
            prompt_tokens = t.prompt_tokens + %(prompt_tokens)s::int,
            completion_tokens = t.completion_tokens + %(completion_tokens)s::int,
            cost = CASE WHEN %(cost)s::numeric IS NULL THEN t.cost ELSE coalesce(t.cost, 0) + %(cost)s::numeric END,
-           model_name = coalesce(nullif(%(model_name)s::text, ''), t.model_name)
+           model_name = coalesce(nullif(%(model_name)s::text, ''), t.model_name),
+           covers_to = %(covers_to)s::bigint, merged_into_id = NULL
       FROM locked AS l
      WHERE t.id = %(turn)s AND t.org_id = %(org)s AND t.conversation_id = l.id
        AND CASE WHEN %(attempt)s::int IS NULL THEN t.status IN ('queued', 'running')
                 ELSE t.status = 'running' AND t.claimed_by = %(process)s::bigint AND t.attempt = %(attempt)s::int END
- RETURNING t.id, t.org_id, t.conversation_id, t.seq, l.seq AS latest),
+ RETURNING t.id, t.org_id, t.conversation_id, coalesce(t.covers_to, t.seq) AS answers, l.seq AS latest),
 summary AS (
     UPDATE conversations_conversation AS c
        SET last_message_at = statement_timestamp(), message_count = c.message_count + 1,
@@ -49,7 +51,7 @@ summary AS (
 reply AS (
     INSERT INTO conversations_message (id, org_id, conversation_id, turn_id, seq, part, author, text, citations,
                                        image_count, unanswered, created_at)
-    SELECT %(message)s, e.org_id, e.conversation_id, e.id, e.seq, 1, %(author)s, %(text)s, %(citations)s::json,
+    SELECT %(message)s, e.org_id, e.conversation_id, e.id, e.answers, 1, %(author)s, %(text)s, %(citations)s::json,
            0, false, statement_timestamp()
       FROM ended AS e),
 trace AS (
@@ -59,7 +61,7 @@ trace AS (
       FROM ended AS e WHERE %(prompt)s::json IS NOT NULL
         ON CONFLICT (turn_id) DO UPDATE SET prompt = excluded.prompt, passages = excluded.passages,
                                             timings = excluded.timings, model_calls = excluded.model_calls)
-SELECT latest, seq FROM ended
+SELECT latest, answers FROM ended
 """
 
 
@@ -85,6 +87,8 @@ class Reply:
     spent: Spent = NOTHING_SPENT
     # The streamed reply whose text this one's begins with; empty where there is none.
     generation: str = ""
+    # Whether it also answers what was merged into its turn; else that is answered by itself.
+    covers: bool = True
 
 
 class Overtaken(Exception):
@@ -96,9 +100,11 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTr
 
     One statement, so that it is all or nothing by itself and may be part of a transaction. With `held` it raises
     Overtaken unless the conversation is in the epoch of that claim and the claim still stands; without, unless the
-    turn is in flight.
+    turn is in flight. With it, and then in a transaction, what was merged into the turn ends with the same answer.
     """
+    covers_to = turn.covers_to if held is not None and reply.covers else None
     message_id = uuid7()
+    response = _response(turn, reply, message_id)
     spent = reply.spent
     kept = None if trace is None else (trace.prompt, trace.passages, trace.timings, trace.model_calls)
     prompt, passages, timings, model_calls = (None,) * 4 if kept is None else map(json.dumps, kept)
@@ -118,7 +124,8 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTr
             "author": reply.author.value,
             "text": reply.text,
             "citations": json.dumps(reply.citations),
-            "response": json.dumps(_response(turn, reply, message_id)),
+            "response": json.dumps(response),
+            "covers_to": covers_to,
             "confidence": reply.confidence,
             "confidence_inputs": json.dumps(reply.confidence_inputs),
             "answer_type": reply.answer_type.value,
@@ -140,6 +147,10 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTr
     )
     if not rows:
         raise Overtaken
+    if covers_to is not None:
+        bursts.finish(turn, outcome=reply.outcome, response=response, error_code=reply.error_code)
+    elif held is not None and turn.covers_to is not None:
+        bursts.free(turn.pk)
     return bool(rows[0][0] > rows[0][1])
 
 

@@ -55,7 +55,7 @@ def called_for_person(call: Call, *, case: Case) -> dict[str, Any]:
     return calls.promised(call) | escalation.told_to_model(
         case.config,
         case.facts,
-        question=case.briefing.message.text,
+        messages=case.briefing.messages,
         attempts=case.earlier_answers + 1,
         away=case.away,
     )

@@ -47,11 +47,13 @@ conversation AS (
 _SAID = f"""
 turn AS (
     INSERT INTO conversations_turn (id, org_id, conversation_id, seq, status, agent_version_id, mode, verified,
-                                    snapshot, request_id, keeps_text, accepted_at, answer_by, rung_at, attempt, lost,
-                                    rings, outcome, confidence_inputs, answer_type, withheld, escalated, explanation,
-                                    error_code, error_detail, model_name, prompt_tokens, completion_tokens)
+                                    snapshot, request_id, keeps_text, covers_to, accepted_at, answer_by, rung_at,
+                                    attempt, lost, rings, outcome, confidence_inputs, answer_type, withheld, escalated,
+                                    explanation, error_code, error_detail, model_name, prompt_tokens,
+                                    completion_tokens)
     SELECT %(turn)s::uuid, %(org)s::uuid, c.id, c.seq, 'queued', %(version)s::bigint, %(mode)s, %(verified)s,
-           %(snapshot)s::json, %(request_id)s, %(keeps_text)s, statement_timestamp(),
+           %(snapshot)s::json, %(request_id)s, %(keeps_text)s,
+           CASE WHEN %(merges)s THEN c.seq END, statement_timestamp(),
            statement_timestamp() + interval '{ANSWER_WITHIN.total_seconds():g} seconds', statement_timestamp(), 0, 0,
            0, '', '{{}}', '', false, false, '{{}}', '', '', '', 0, 0
       FROM conversation AS c),
@@ -110,6 +112,7 @@ def store(arrival: Arrival, visit: Visit, turn_id: uuid.UUID) -> Stored:
         "snapshot": json.dumps(snapshot_of(arrival, visit)),
         "request_id": arrival.request_id,
         "keeps_text": arrival.listening == "text",
+        "merges": arrival.agent.config.merge_bursts,
     }
     if visit.is_unsaved:
         values |= {

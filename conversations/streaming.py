@@ -54,15 +54,22 @@ class Event:
 
 
 def events(
-    turn_id: uuid.UUID, *, org: Organization, fresh: bool, after: Position | None = None, live: bool = True
+    turn_id: uuid.UUID,
+    *,
+    org: Organization,
+    fresh: bool,
+    after: Position | None = None,
+    live: bool = True,
+    along: bool = True,
 ) -> Iterator[Event]:
     """The events behind `after`, each as soon as it is there; ends with `done` or `error`.
 
-    With `live` False the text comes in the end only, when nothing can take it back any more.
+    With `live` False the text comes in the end only, when nothing can take it back any more; with `along` False that of
+    an answer which is first of all another turn's.
     """
     at = after or Position()
     yield Event("status", {"state": "queued" if fresh else "thinking"}, at)
-    following = waiting.follow(turn_id, org=org, fresh=fresh)
+    following = waiting.follow(turn_id, org=org, fresh=fresh, along=along)
     while True:
         try:
             entries = next(following)

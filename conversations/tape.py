@@ -1,7 +1,8 @@
 """The wire of a turn: one Redis stream, written by whoever answers, read by any number of waiters.
 
-Entries are `status` and `delta` while the answer comes to be, and `done` when the row is to be read. It is a
-convenience with a limited life: the turn's row is the truth, and losing a tape loses nothing.
+Entries are `status` and `delta` while the answer comes to be, `merged` where it comes to be on another turn's tape, and
+`done` when the row is to be read. It is a convenience with a limited life: the turn's row is the truth, and losing a
+tape loses nothing.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float, outl
     backend = backend_for(config=case.config, agent=case.agent, org=case.org)
     outlet.state("searching")
     with progress.timed("search"):
-        query = query_text(case.briefing.message.text, deciding.said_before(case.briefing))
+        query = query_text(case.briefing.question, deciding.said_before(case.briefing))
         progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
     tools = toolbox(org=case.org, config=case.config, verified=case.briefing.verified)
     hands.replay(progress, tools=tools, deadline=deadline)

@@ -28,6 +28,8 @@ class Owned:
     status: str
     # What was sent of its text cannot be taken back: whoever streams it as text may read along.
     keeps_text: bool
+    # The turn whose answer is this one's too.
+    merged_into: uuid.UUID | None
 
 
 def find_turn(
@@ -61,7 +63,9 @@ def accepted_turn(turn_id: uuid.UUID, *, org: Organization) -> Owned:
 def state_of(owned: Owned, *, org: Organization) -> dict[str, Any]:
     """`status`, and `response` once the turn is done."""
     if owned.status not in (Turn.Status.DONE, Turn.Status.FAILED):
-        return {"status": owned.status, "response": None}
+        # What is answered together with another turn is in the queue no more than that.
+        status = Turn.Status.RUNNING if owned.merged_into else owned.status
+        return {"status": status, "response": None}
     row = waiting.look(org, owned.turn_id)
     try:
         return {"status": row.status, "response": waiting.response_of(row)}
@@ -73,7 +77,14 @@ def _read(org: Organization, turn_id: uuid.UUID, **conditions: Any) -> Owned | N
     row = (
         Turn.objects.for_org(org)
         .filter(pk=turn_id, **conditions)
-        .values_list("pk", "conversation__session__session_id", "agent_version__agent_id", "status", "keeps_text")
+        .values_list(
+            "pk",
+            "conversation__session__session_id",
+            "agent_version__agent_id",
+            "status",
+            "keeps_text",
+            "merged_into_id",
+        )
         .first()
     )
     return Owned(*row) if row else None

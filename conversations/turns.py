@@ -15,25 +15,34 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 
+from conversations import bursts
 from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
 from halo import db
 
 MAX_LOST = 3
 
-_CLAIM = """
+_TAKE = """
 UPDATE conversations_turn AS t
    SET status = 'running', claimed_by = %(process)s, claimed_at = now(), claimed_epoch = c.epoch,
-       attempt = t.attempt + 1
+       attempt = t.attempt + 1{changes}
   FROM conversations_conversation AS c
- WHERE t.id = %(turn)s AND c.id = t.conversation_id
+ WHERE t.id = %(turn)s AND c.id = t.conversation_id AND t.covers_to IS {which}
    AND t.status = 'queued' AND t.answer_by > now() AND NOT t.org_id = ANY(%(full)s::uuid[])
    AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
                     WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
                       AND e.status IN ('queued', 'running'))
 RETURNING t.attempt, t.claimed_epoch, t.conversation_id, t.org_id,
-          extract(epoch FROM t.answer_by - now())::float8, extract(epoch FROM now() - t.accepted_at)::float8,
-          t.request_id
+          extract(epoch FROM t.answer_by - now())::float8 AS seconds_left,
+          extract(epoch FROM now() - t.accepted_at)::float8 AS waited, t.request_id{columns}
 """
+_CLAIM = _TAKE.format(changes="", which="NULL", columns="")
+# Of an agent that answers quick messages together, or tried to. Apart, as it costs twice what the other does.
+_CLAIM_WITH_OTHERS = f"""
+WITH claimed AS ({_TAKE.format(changes=bursts.CHANGES, which="NOT NULL", columns=", t.id, t.seq, t.covers_to")}),
+     merged AS ({bursts.MERGE})
+SELECT attempt, claimed_epoch, conversation_id, org_id, seconds_left, waited, request_id, ARRAY(SELECT id FROM merged)
+  FROM claimed
+"""  # noqa: S608
 
 # A running turn whose process holds its advisory lock no more. pg_locks splits a 64-bit key into two halves.
 _LOST = """
@@ -126,6 +135,8 @@ class Claim:
     # Since it was accepted.
     waited: float
     request_id: str
+    # Turns that are answered with it (conversations.bursts).
+    merged: tuple[uuid.UUID, ...] = ()
 
 
 class Named(NamedTuple):
@@ -149,14 +160,24 @@ def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID]
     `without`: organisations that have their share of this process.
     """
     try:
-        rows = db.run(_CLAIM, {"turn": turn_id, "process": process_id, "full": list(without)})
+        names = {"turn": turn_id, "process": process_id, "full": list(without)}
+        rows = db.run(_CLAIM, names) or db.run(_CLAIM_WITH_OTHERS, names)
     except IntegrityError:
         return None
     if not rows:
         return None
-    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id = rows[0]
+    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id, *merged = rows[0]
     return Claim(
-        turn_id, conversation_id, org_id, process_id, attempt, epoch, seconds_left, waited=waited, request_id=request_id
+        turn_id,
+        conversation_id,
+        org_id,
+        process_id,
+        attempt,
+        epoch,
+        seconds_left,
+        waited=waited,
+        request_id=request_id,
+        merged=tuple(merged[0]) if merged else (),
     )
 
 
@@ -178,33 +199,39 @@ def close_unanswered(
     """Ends a turn without an answer: its message stays, marked, and a retry with its key may reopen it.
 
     With `held` only as long as that claim holds, with `overdue` only past `answer_by`, with `queued_only` only while
-    nobody has claimed it. Whoever hits nothing reads what is there instead. None where nothing was ended.
+    nobody has claimed it, or what it is answered with. Whoever hits nothing reads what is there instead. None where
+    nothing was ended. What was to be answered with it is free again.
     """
     turns = Turn.objects.filter(pk=turn_id) if held is None else _held(held)
     turns = turns.filter(status__in=Turn.IN_FLIGHT)
     if queued_only:
-        turns = turns.filter(status=Turn.Status.QUEUED)
+        turns = turns.filter(status=Turn.Status.QUEUED, merged_into=None)
     if overdue:
         turns = turns.filter(answer_by__lte=Now())
     with transaction.atomic():
-        found = turns.values_list("conversation_id", "org_id").first()
+        found = turns.values_list("conversation_id", "org_id", "covers_to").first()
         if found is None:
             return None
-        conversation = Conversation.objects.select_for_update().only("id").get(pk=found[0])
+        conversation_id, org_id, covers_to = found
+        conversation = Conversation.objects.select_for_update().only("id").get(pk=conversation_id)
         ended = turns.update(
             status=Turn.Status.FAILED,
             finished_at=Now(),
             error_code=code,
             error_detail=detail[:500],
+            covers_to=None,
+            merged_into=None,
             **adding(spent),
         )
         if not ended:
             return None
+        if covers_to is not None:
+            bursts.free(turn_id)
         Message.objects.filter(turn_id=turn_id, part=Message.Part.MESSAGE).update(unanswered=True)
         Conversation.objects.filter(pk=conversation.pk).update(
             has_error=True, outcome=unless_people_were_called(Conversation.Outcome.FAILED)
         )
-    return Ended(*found)
+    return Ended(conversation_id, org_id)
 
 
 def adding(spent: Spent) -> dict[str, Any]:
@@ -242,6 +269,8 @@ def reopen(turn_id: uuid.UUID, *, conversation: Conversation, request_id: str = 
         # `attempt` goes on counting: a claim of before must never look like one of after.
         lost=0,
         keeps_text=keeps_text,
+        # Its tool calls are replayed, and they were not about the messages of others.
+        covers_to=None,
         rung_at=Now(),
         rings=0,
         error_code="",

@@ -33,9 +33,11 @@ _hands = threading.BoundedSemaphore(HANDS)
 _LOOK = """
 SELECT t.status, t.response::text, t.error_code, s.session_id, t.answer_by <= now(),
        t.accepted_at <= now() - interval '1 second' * %(patience)s
+       AND t.merged_into_id IS NULL
        AND EXISTS (SELECT FROM conversations_turn AS e
                     WHERE e.org_id = t.org_id AND e.conversation_id = t.conversation_id AND e.seq < t.seq
-                      AND e.status IN ('queued', 'running'))
+                      AND e.status IN ('queued', 'running')),
+       t.merged_into_id
   FROM conversations_turn AS t
   JOIN conversations_conversation AS c ON c.id = t.conversation_id
   JOIN chat_sessions_chatsession AS s ON s.id = c.session_id
@@ -45,7 +47,10 @@ SELECT t.status, t.response::text, t.error_code, s.session_id, t.answer_by <= no
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A turn at one moment; `is_stuck` where an earlier one of its conversation has been in its way for too long."""
+    """A turn at one moment; `is_stuck` where an earlier one of its conversation has been in its way for too long.
+
+    `merged_into`: the turn whose answer is this one's too.
+    """
 
     turn_id: uuid.UUID
     status: str
@@ -54,6 +59,7 @@ class Seen:
     session_id: str
     is_overdue: bool
     is_stuck: bool
+    merged_into: uuid.UUID | None
 
 
 def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str, Any]:
@@ -66,30 +72,42 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
             return response_of(ended.value)
 
 
-def follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> Generator[list[Entry], None, Seen]:
+def follow(
+    turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool = False
+) -> Generator[list[Entry], None, Seen]:
     """What comes on the turn's tape, from its beginning, until the turn has ended; then its row is returned.
 
-    No connection to the database is held while it waits. An empty list says that it has waited for some seconds.
-    Raises ModelTimeout when a request has been held for as long as any is.
+    With `along`, while it is answered together with another turn, what comes on that one's tape instead. No connection
+    to the database is held while it waits. An empty list says that it has waited for some seconds. Raises ModelTimeout
+    when a request has been held for as long as any is.
     """
     ends_at = time.monotonic() + WAIT_SECONDS
     accepted_at = time.monotonic()
-    offset = tape.START
+    # How far each tape was read.
+    offsets = {turn_id: tape.START}
+    source = turn_id
     # Only of a turn that was queued a moment ago is it known that there is something to wait for.
     row = None if fresh else _look_and_close(org, turn_id)
     while row is None or row.status in Turn.IN_FLIGHT:
         if time.monotonic() >= ends_at:
             raise ModelTimeout
         release_connection()
+        if along and row is not None:
+            source = row.merged_into or turn_id
+            if source not in offsets:
+                # Its answer is written there for whoever opens it.
+                tape.open_for(source)
         try:
-            entries = tape.read(turn_id, after=offset, wait_seconds=_patience(accepted_at, ends_at))
+            entries = tape.read(
+                source, after=offsets.get(source, tape.START), wait_seconds=_patience(accepted_at, ends_at)
+            )
         except wire.WireAway:
             row = _without_redis(org, turn_id)
             continue
         if entries:
-            offset = entries[-1].offset
+            offsets[source] = entries[-1].offset
         yield entries
-        if not entries or any(entry.kind == "done" for entry in entries):
+        if not entries or any(entry.kind == "done" or (along and entry.kind == "merged") for entry in entries):
             row = _look_while_database_restarts(org, turn_id, ends_at=ends_at)
     release_connection()
     return row
@@ -126,7 +144,7 @@ def look(org: Organization, turn_id: uuid.UUID) -> Seen:
     rows = db.run(_LOOK, {"turn": turn_id, "org": org.pk, "patience": PREDECESSOR_SECONDS})
     if not rows:
         raise NotFound
-    status, response, error_code, session_id, is_overdue, is_stuck = rows[0]
+    status, response, error_code, session_id, is_overdue, is_stuck, merged_into = rows[0]
     return Seen(
         turn_id=turn_id,
         status=status,
@@ -135,6 +153,7 @@ def look(org: Organization, turn_id: uuid.UUID) -> Seen:
         session_id=session_id,
         is_overdue=is_overdue,
         is_stuck=is_stuck,
+        merged_into=merged_into,
     )
 
 
@@ -154,7 +173,8 @@ def _close_if_hopeless(row: Seen) -> bool:
 def _without_redis(org: Organization, turn_id: uuid.UUID) -> Seen:
     """Redis is away, so whoever waits may answer: a few at once, the rest are told to come back."""
     row = _look_and_close(org, turn_id)
-    if row.status == Turn.Status.QUEUED:
+    # What another turn's answer answers too needs no hand of its own.
+    if row.status == Turn.Status.QUEUED and row.merged_into is None:
         if not _hands.acquire(blocking=False):
             metrics.count("halo_shed_total", "hands")
             ending.close(turn_id, code="unavailable", detail="Redis was away, and all hands full.", queued_only=True)

@@ -37,7 +37,7 @@ FAMILIES: Mapping[str, Family] = {
     "halo_turns_total": Family(
         "Turns that ended, by how.",
         "outcome",
-        ("answered", "apology", "routed", "human", "model_timeout", "unavailable", "rate_limited"),
+        ("answered", "merged", "apology", "routed", "human", "model_timeout", "unavailable", "rate_limited"),
     ),
     "halo_turn_seconds": Family("From accepting a message to its answer.", buckets=LONG),
     "halo_pickup_seconds": Family("From accepting a message to the first attempt at it.", buckets=SHORT),

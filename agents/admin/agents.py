@@ -72,6 +72,7 @@ class AgentAdmin(StaffAdmin):
             "How careful and how long its answers are, and what visitors read when there is none.",
             "guard",
             "unknown_text",
+            "merge_bursts",
             "temperature",
             "max_tokens",
             "deadline_seconds",

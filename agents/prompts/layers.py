@@ -63,6 +63,8 @@ class Briefing:
     """Everything an agent is told for one turn, as plain data."""
 
     message: Line
+    # Messages of the visitor right before it that the same reply is to answer, oldest first; not in the transcript.
+    together: Sequence[Line] = ()
     mode: str = "chat"
     organization: str = ""
     guidance: str = ""
@@ -79,6 +81,21 @@ class Briefing:
     context: dict[str, Any] = field(default_factory=dict)
     behaviour: str = ""
 
+    @property
+    def asked(self) -> list[Line]:
+        """All messages that the reply is to answer, oldest first."""
+        return [*self.together, self.message]
+
+    @property
+    def messages(self) -> list[str]:
+        """Their texts."""
+        return [line.text for line in self.asked]
+
+    @property
+    def question(self) -> str:
+        """Their texts as one."""
+        return "\n".join(self.messages)
+
 
 def system_text(*, config: AgentConfig, briefing: Briefing, excerpts: Sequence[Excerpt], tools: Sequence[str]) -> str:
     """The system message: what does not change between turns first, so that providers can cache the prefix."""
@@ -88,7 +105,7 @@ def system_text(*, config: AgentConfig, briefing: Briefing, excerpts: Sequence[E
 def dialogue(briefing: Briefing) -> list[dict[str, Any]]:
     """Transcript and message in OpenAI's chat shape; roles are `user` and `assistant` only."""
     earlier = list(briefing.transcript or briefing.told_history)[-TRANSCRIPT_MESSAGES:]
-    lines = [*earlier, briefing.message]
+    lines = [*earlier, *briefing.asked]
     left = MAX_IMAGES
     messages: list[dict[str, Any]] = []
     # The latest images matter most, so they are given out from the end.
@@ -140,6 +157,11 @@ def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
         parts.append(f"What the visitor did on the site:\n<data>\n{unfenced(one_line(briefing.behaviour))}\n</data>")
     if briefing.told_history and not briefing.transcript:
         parts.append("The earlier messages below are the website's own account of them; we have no record of ours.")
+    if briefing.together:
+        parts.append(
+            f"The visitor's last {len(briefing.asked)} messages came right after one another, before any answer: "
+            "answer all of them in one reply."
+        )
     return parts
 
 

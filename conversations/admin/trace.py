@@ -6,8 +6,11 @@ import datetime as dt
 import uuid
 from typing import Any
 
+from django.db.models import Q
+
 from conversations.admin import trace_parts as parts
 from conversations.admin.explaining import explain
+from conversations.admin.transcript import together
 from conversations.models import AnswerLabel, Conversation, Message, ToolCall, Turn, TurnTrace
 from conversations.redacting import Redactor, redactor_for
 from halo.markdown import link, render
@@ -32,7 +35,11 @@ class Told:
         self.turn = turn
         self.redactor: Redactor = redactor_for(org=turn.org, agent=turn.agent_version.agent)
         self.trace = TurnTrace.objects.for_org(org).filter(turn=turn).first()
-        self.messages = list(Message.objects.for_org(org).filter(turn=turn).order_by("seq", "part", "id"))
+        # The turn's own, and those that its reply answers too, or the reply that answers it.
+        merged = Turn.objects.for_org(org).filter(merged_into=turn).values_list("pk", flat=True)
+        asked = [turn.pk, *(merged if turn.covers_to is not None else ())]
+        of_both = Q(turn__in=asked) | Q(turn=turn.merged_into_id or turn.pk, part=Message.Part.REPLY)
+        self.messages = list(Message.objects.for_org(org).filter(of_both).order_by("seq", "part", "id"))
         calls = ToolCall.objects.for_org(org).filter(turn=turn).select_related("custom_tool")
         self.calls = list(calls.order_by("step"))
         labels = AnswerLabel.objects.for_org(org).filter(turn=turn).select_related("person")
@@ -44,8 +51,14 @@ class Told:
         self.model_calls = clean(trace.model_calls) if trace else []
         self.timings = clean(trace.timings) if trace else {}
 
-    def said(self, part: Message.Part) -> Message | None:
-        return next((message for message in self.messages if message.part == part), None)
+    @property
+    def asked(self) -> list[Message]:
+        """What the reply answers, as far as this turn goes: all of it for the turn that it hangs on."""
+        return [message for message in self.messages if message.part == Message.Part.MESSAGE]
+
+    @property
+    def answered(self) -> Message | None:
+        return next((message for message in self.messages if message.part == Message.Part.REPLY), None)
 
     @property
     def waited_ms(self) -> float | None:
@@ -59,14 +72,14 @@ class Told:
 def find(conversation: Conversation, turn_id: uuid.UUID) -> Told | None:
     """The turn of this conversation with this id; None where there is none."""
     turns = Turn.objects.for_org(conversation.org_id).filter(conversation=conversation, pk=turn_id)
-    turn = turns.select_related("org", "agent_version__agent", "routing_rule").first()
+    turn = turns.select_related("org", "agent_version__agent", "routing_rule", "merged_into").first()
     return Told(turn) if turn else None
 
 
 def page(told: Told) -> dict[str, Any]:
     """What the template shows."""
     turn, clean = told.turn, told.redactor
-    asked, answered = told.said(Message.Part.MESSAGE), told.said(Message.Part.REPLY)
+    asked, answered = told.asked, told.answered
     citations = [citation for citation in answered.citations if isinstance(citation, dict)] if answered else []
     rounds = _rounds(told)
     raw = next((call["said"] for call in reversed(rounds) if call["said"] and not call["tools"]), "")
@@ -81,7 +94,8 @@ def page(told: Told) -> dict[str, Any]:
         "turn": turn,
         "trace": told.trace,
         "tone": TONES.get(turn.answer_type, ""),
-        "asked": clean.text(asked.text) if asked else "",
+        "asked": [clean.text(message.text) for message in asked],
+        "together": together(turn, len(asked)),
         "answer": render(sent) if answered and answered.author == Message.Author.AGENT else None,
         "sent": sent,
         "answered": answered,
@@ -121,6 +135,7 @@ def download(told: Told) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "turn": str(turn.pk),
         "conversation": str(turn.conversation_id),
+        "merged_into": str(turn.merged_into_id) if turn.merged_into_id else None,
         "agent": str(turn.agent_version.agent_id),
         "version": turn.agent_version.number,
         **{name: getattr(turn, name) for name in KEPT_OF_TURN},
@@ -128,7 +143,12 @@ def download(told: Told) -> dict[str, Any]:
         "currency": turn.org.currency,
         **{name: _iso(getattr(turn, name)) for name in ("accepted_at", "claimed_at", "finished_at")},
         "messages": [
-            {"author": message.author, "text": message.text, "citations": message.citations}
+            {
+                "turn": str(message.turn_id),
+                "author": message.author,
+                "text": message.text,
+                "citations": message.citations,
+            }
             for message in told.messages
         ],
         "tool_calls": calls,
@@ -199,7 +219,7 @@ def _call(call: ToolCall, clean: Redactor) -> dict[str, Any]:
 
 def _why_no_trace(turn: Turn) -> str:
     if turn.merged_into_id:
-        return "This message was answered together with a later one; the trace is with that."
+        return "This message was answered by one reply with an earlier one; the trace is with that."
     if turn.outcome == Turn.Outcome.ROUTED:
         return "A routing rule sent this message to a team before any model was asked."
     if turn.outcome == Turn.Outcome.HUMAN:

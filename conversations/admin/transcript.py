@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,13 @@ class Entry:
     # What people think of the turn's answer, by whose opinion it is.
     labels: dict[str, AnswerLabel] = field(default_factory=dict)
     may_be_judged: bool = False
+    # How many messages the turn's reply answers.
+    answers: int = 1
+
+    @property
+    def together(self) -> str:
+        """With which messages the turn's was answered, as it is said beside it; mostly nothing."""
+        return together(self.turn, self.answers) if self.turn is not None else ""
 
     @property
     def explanation(self) -> Explanation | None:
@@ -77,6 +84,7 @@ def read(conversation: Conversation, *, before: int | None = None) -> Transcript
     labels: dict[uuid.UUID, dict[str, AnswerLabel]] = defaultdict(dict)
     for label in AnswerLabel.objects.for_org(org).filter(turn__in=turns).select_related("person"):
         labels[label.turn_id][label.by] = label
+    answers = Counter(turn.merged_into_id for turn in turns.values())
     last_of_turn = {message.turn_id: message.pk for message in messages if message.turn_id}
     entries = []
     for message in messages:
@@ -92,10 +100,22 @@ def read(conversation: Conversation, *, before: int | None = None) -> Transcript
                 calls=calls[turn.pk] if turn else [],
                 labels=dict(labels[turn.pk]) if turn else {},
                 may_be_judged=turn is not None and may_be_judged(turn),
+                answers=1 + answers[turn.pk] if turn else 1,
             )
         )
     tickets = Ticket.objects.for_org(org).filter(conversation=conversation).select_related("team").order_by("number")
     return Transcript(entries=entries, tickets=list(tickets), earlier=earlier, spent=_spent(conversation))
+
+
+def together(turn: Turn, answers: int) -> str:
+    """With which messages that of `turn`, whose reply answers so many, was answered; empty where alone."""
+    if answers > 1:
+        return f"one reply to {answers} messages"
+    if turn.merged_into is None:
+        return ""
+    before = turn.seq - turn.merged_into.seq
+    whom = "the message before" if before == 1 else f"the {before} messages before"
+    return f"answered together with {whom}" if turn.status == Turn.Status.DONE else f"being answered with {whom}"
 
 
 def _spent(conversation: Conversation) -> dict[str, Any]:

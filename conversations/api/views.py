@@ -180,7 +180,8 @@ def _stream(
         events = streaming.events(owned.turn_id, org=org, fresh=fresh, after=after)
         return as_events(events, request_id=_request_id(request), headers=headers)
     # Text cannot be taken back, so of a turn that may begin anew it is sent when it is whole.
-    return as_text(streaming.events(owned.turn_id, org=org, fresh=fresh, live=owned.keeps_text), headers=headers)
+    events = streaming.events(owned.turn_id, org=org, fresh=fresh, live=owned.keeps_text, along=False)
+    return as_text(events, headers=headers)
 
 
 def _wants_events(request: Request) -> bool:

@@ -71,7 +71,8 @@ class Turn(TenantModel):
     rung_at = models.DateTimeField(null=True, blank=True)
     rings = models.PositiveSmallIntegerField(default=0)
 
-    # Burst merging: the seq up to which this turn's reply answers, and the turn that answers this one.
+    # Burst merging (conversations.bursts): the seq up to which this turn's reply answers, and the turn that answers
+    # this one. Its own seq: it may be merged, and nobody has claimed it yet.
     covers_to = models.BigIntegerField(null=True, blank=True)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged")
 

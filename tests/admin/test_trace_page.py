@@ -16,6 +16,7 @@ from django.urls import reverse
 from agents import confidence
 from conversations.admin import trace_parts
 from conversations.models import AnswerLabel, Conversation, Message, ToolCall, Turn, TurnTrace
+from halo.ids import uuid7
 from orgs.models import User
 from tests.admin.furnished import Furnished, audited
 from tests.cast import Cast
@@ -212,6 +213,33 @@ def test_where_no_model_was_asked_it_says_why(
     TurnTrace.objects.all().delete()
     Turn.objects.filter(pk=acme.turn.pk).update(**fields)
     assert why in as_(cast.ana).get(url(acme)).content.decode()
+
+
+def test_what_one_reply_answers_together_is_told_on_the_transcript_and_on_each_trace(
+    cast: Cast, acme: Furnished, as_: As
+) -> None:
+    first, conversation = acme.turn, acme.turn.conversation
+    words = ["My invoice is wrong", "It is number 12"]
+    for seq, text in enumerate(words, first.seq + 1):
+        turn = Turn.objects.get(pk=first.pk)
+        turn.pk, turn.seq, turn.merged_into, turn.confidence = uuid7(), seq, first, None
+        turn.save(force_insert=True)
+        values = {"org": first.org, "conversation": conversation, "turn": turn, "seq": seq, "author": "visitor"}
+        Message.objects.create(**values, text=text)
+    Turn.objects.filter(pk=first.pk).update(covers_to=first.seq + 2)
+    Message.objects.filter(turn=first, part=1).update(seq=first.seq + 2, text="I have corrected it.")
+    browser = as_(cast.ana)
+
+    transcript = browser.get(acme.url("conversations.conversation")).content.decode()
+    for said in ("one reply to 3 messages", "answered together with the message before", "with the 2 messages before"):
+        assert said in transcript
+    assert transcript.index(words[1]) < transcript.index("I have corrected it.")
+    covering = browser.get(url(acme)).content.decode()
+    assert all(text in covering for text in words) and "one reply to 3 messages" in covering
+    merged = browser.get(reverse("admin:conversations_conversation_turn", args=[conversation.pk, turn.pk]))
+    page = merged.content.decode()
+    assert words[1] in page and words[0] not in page and "I have corrected it." in page
+    assert "the trace is with that" in page and url(acme) in page
 
 
 def test_a_trace_takes_few_queries_however_much_there_is(cast: Cast, acme: Furnished, as_: As) -> None:

@@ -102,7 +102,7 @@ def test_priority_needs_all_of_its_conditions_and_at_least_one() -> None:
 def test_the_model_is_told_what_will_come_true() -> None:
     def told(question: str = "x", attempts: int = 1, away: Away | None = None, **config: Any) -> str:
         result = escalation.told_to_model(
-            AgentConfig(name="A", **config), FACTS, question=question, attempts=attempts, away=away
+            AgentConfig(name="A", **config), FACTS, messages=[question], attempts=attempts, away=away
         )
         assert result["called"] is ("will be told" in result["status"])
         return str(result["status"])

@@ -1,7 +1,8 @@
 """Any order of messages, attempts, deaths, takeovers, hand-backs and closings: nobody is answered twice or too late.
 
-Each step is the product's own transaction against PostgreSQL, and steps of different people are mixed at random. Beside
-it runs an account of what must have become of every turn. An order that fails is shortened to the steps that matter and
+Each step is the product's own transaction against PostgreSQL, and steps of different people are mixed at random; half of
+the orders have an agent that answers quick messages together. Beside it runs an account of what must have become of
+every turn. An order that fails is shortened to the steps that matter and
 printed; HALO_INTERLEAVINGS says how many are tried, HALO_SEED which.
 """
 
@@ -20,6 +21,9 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from agents.models import Agent
+from agents.publishing import amend
+from agents.services import create_agent
 from conversations import ending, processes, services, sweep, takeover, turns
 from conversations.models import Conversation, Message, Turn
 from conversations.recording import Overtaken, Reply, settle
@@ -47,6 +51,8 @@ WEIGHTS = {
     "hand_back": 3,
     "close": 1,
 }
+# Quick messages, and attempts at them that mostly come to nothing.
+BURSTS = WEIGHTS | {"say": 12, "claim": 14, "fail": 5, "die": 4, "take_over": 1}
 Order = list[tuple[str, int]]
 
 
@@ -79,6 +85,11 @@ class Told:
     claimed_by: int | None = None
     attempt: int = 0
     lost: int = 0
+    # Of an agent that merges, until it is claimed by itself or with another one.
+    may_merge: bool = False
+    merged_into: Told | None = None
+    covers: list[Told] = field(default_factory=list)
+    reply_seq: int = 0
 
     @property
     def is_in_flight(self) -> bool:
@@ -87,6 +98,17 @@ class Told:
     def end(self, status: str, outcome: str = "") -> None:
         assert self.is_in_flight, "it ends once"
         self.status, self.outcome = status, outcome
+        if outcome == "answered":
+            for other in self.covers:
+                other.end(status, outcome)
+            return
+        # What was merged into it is free, and what it was merged into goes on without it.
+        for other in self.covers:
+            other.merged_into, other.attempt = None, max(other.attempt, self.attempt)
+        self.covers, self.reply_seq = [], self.seq
+        if self.merged_into is not None:
+            self.merged_into.covers.remove(self)
+            self.merged_into = None
 
 
 @dataclass
@@ -111,14 +133,18 @@ class Stage:
     cast: Cast
     key: WidgetKey
     locks: psycopg.Connection[Any]
+    # Of the agent that the visitor mostly writes to; empty: of the one that answers each message by itself.
+    merging: str = ""
     talks: list[Talk] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
 
     def play(self, steps: Order) -> None:
-        self.say(0)
+        self.say(1)
         for name, which in steps:
             getattr(self, name)(which)
+            if self.merging:
+                self._nothing_is_left_behind()
         self._finish()
         self._compare()
 
@@ -128,10 +154,12 @@ class Stage:
         """A new message, in a session that the visitor knows, however old."""
         named = _pick(self.talks, which)
         key = f"message-{len(self.told):08}"
-        turn_id = self._accept(key, named.session_id if named else "")
+        agent_id = self.merging if which else ""
+        turn_id = self._accept(key, named.session_id if named else "", agent_id)
         talk = self._heir_of(named, turn_id)
         talk.seq += 1
         told = Told(turn_id, key, named.session_id if named else "", talk, talk.seq, "queued")
+        told.may_merge = bool(agent_id)
         self._unless_taken(told)
         self.told.append(told)
 
@@ -146,13 +174,14 @@ class Stage:
         talk = self._heir_of(told.talk, told.pk)
         talk.seq += 1
         told.talk, told.seq, told.status, told.lost = talk, talk.seq, "queued", 0
+        told.may_merge = False
         self._unless_taken(told)
 
-    def _accept(self, key: str, session_id: str) -> uuid.UUID:
+    def _accept(self, key: str, session_id: str, agent_id: str = "") -> uuid.UUID:
         return services.accept(
             org=self.key.org,
             key_id=self.key.pk,
-            request=ChatRequest(message="Hello", session_id=session_id, body_hash=key),
+            request=ChatRequest(message="Hello", session_id=session_id, agent_id=agent_id, body_hash=key),
             idempotency_key=key,
             address="192.0.2.1",
             request_id="r",
@@ -179,7 +208,9 @@ class Stage:
     # --- Whoever answers ---
 
     def claim(self, which: int) -> None:
-        told = _pick([told for told in self.told if told.is_in_flight], which)
+        waiting = [told for told in self.told if told.is_in_flight]
+        # As often as not the one that has waited longest, which can be claimed unless somebody is at it.
+        told = min(waiting, key=lambda one: one.seq, default=None) if which > 1 else _pick(waiting, which)
         if told is not None:
             self._claim(told, PROCESSES[which % 2])
 
@@ -191,10 +222,25 @@ class Stage:
         if held is None:
             return None
         told.status, told.claimed_by, told.attempt = "running", process_id, told.attempt + 1
+        self._merge(told)
         assert (held.attempt, held.epoch) == (told.attempt, told.talk.epoch)
+        assert set(held.merged) == {other.pk for other in told.covers}, "it answers what it was first claimed with"
         turn = Turn.objects.select_related("agent_version").get(pk=told.pk)
         self.attempts.append(Attempt(told, held, turn, held.epoch))
         return self.attempts[-1]
+
+    def _merge(self, told: Told) -> None:
+        """The first claim of a turn takes along what comes right behind it, and nothing ever joins later."""
+        if told.may_merge:
+            behind = [other for other in self.told if other.talk is told.talk and other.seq > told.seq]
+            for other in sorted(behind, key=lambda other: other.seq):
+                if other.status != "queued" or not other.may_merge:
+                    break
+                other.merged_into, other.may_merge = told, False
+                told.covers.append(other)
+        told.may_merge = False
+        if not told.reply_seq or not told.covers:
+            told.reply_seq = told.covers[-1].seq if told.covers else told.seq
 
     def record(self, which: int) -> None:
         attempt = _pick(self.attempts, which)
@@ -292,6 +338,12 @@ class Stage:
         if talk.words is not None:
             assert self._words(talk) == talk.words, "the agent spoke although a person had stepped in or closed"
 
+    def _nothing_is_left_behind(self) -> None:
+        """What is to be answered with another turn waits for one that is being answered."""
+        merged = Turn.objects.filter(merged_into__isnull=False).exclude(status="done", merged_into__status="done")
+        alone = merged.exclude(status="queued", merged_into__status__in=Turn.IN_FLIGHT)
+        assert not alone.exists(), "it waits for a turn that has ended"
+
     # --- The end ---
 
     def _finish(self) -> None:
@@ -311,15 +363,21 @@ class Stage:
             self._agent_was_silent(talk)
             mine = sorted((told for told in self.told if told.talk is talk), key=lambda told: told.seq)
             rows = (
-                Turn.objects.filter(conversation=talk.pk).order_by("seq").values_list("pk", "seq", "status", "outcome")
+                Turn.objects.filter(conversation=talk.pk)
+                .order_by("seq")
+                .values_list("pk", "seq", "status", "outcome", "merged_into")
             )
-            assert list(rows) == [(told.pk, told.seq, told.status, told.outcome) for told in mine]
+            assert list(rows) == [
+                (told.pk, told.seq, told.status, told.outcome, told.merged_into and told.merged_into.pk)
+                for told in mine
+            ]
             said = []
             for told in mine:
                 said.append((told.pk, told.seq, 0, "visitor", told.status == "failed"))
-                if told.outcome:
+                if told.outcome and told.merged_into is None:
                     author = "agent" if told.outcome == "answered" else "system"
-                    said.append((told.pk, told.seq, 1, author, False))
+                    said.append((told.pk, told.reply_seq or told.seq, 1, author, False))
+            said.sort(key=lambda line: line[1:3])
             messages = Message.objects.filter(conversation=talk.pk).order_by("seq", "part", "id")
             assert list(messages.values_list("turn_id", "seq", "part", "author", "unanswered")) == said
             row = Conversation.objects.get(pk=talk.pk)
@@ -338,24 +396,25 @@ class Theatre:
     cast: Cast
     key: WidgetKey
     locks: psycopg.Connection[Any]
+    merging: Agent
 
-    def failure_of(self, steps: Order) -> str:
+    def failure_of(self, steps: Order, *, merging: bool) -> str:
         """What went wrong, or nothing; whatever was stored is gone afterwards."""
         with transaction.atomic():
             try:
                 with transaction.atomic():
-                    Stage(self.cast, self.key, self.locks).play(steps)
+                    Stage(self.cast, self.key, self.locks, str(self.merging.pk) if merging else "").play(steps)
             except Exception as error:
                 return str(error).partition("\n")[0] or type(error).__name__
             finally:
                 transaction.set_rollback(True)
         return ""
 
-    def shortened(self, steps: Order) -> Order:
+    def shortened(self, steps: Order, *, merging: bool) -> Order:
         """The failing order without the steps that it fails without."""
         for place in reversed(range(len(steps))):
             without = steps[:place] + steps[place + 1 :]
-            if self.failure_of(without):
+            if self.failure_of(without, merging=merging):
                 steps = without
         return steps
 
@@ -366,17 +425,22 @@ def theatre(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     monkeypatch.setattr(wire, "_away_until", float("inf"))
     with processes._connect() as locks:
         assert all(processes._try_lock(locks, process_id) for process_id in PROCESSES)
-        yield Theatre(cast, WidgetKey.objects.select_related("org").get(pk=cast.acme.key.pk), locks)
+        merging = create_agent(org=cast.acme.org, name="Patient", by=None)
+        amend(agent=merging, by=None, note="", merge_bursts=True)
+        yield Theatre(cast, WidgetKey.objects.select_related("org").get(pk=cast.acme.key.pk), locks, merging)
 
 
 @pytest.mark.timeout(7200)
 def test_in_any_order_of_steps_each_turn_ends_once_and_no_agent_speaks_after_a_takeover(theatre: Theatre) -> None:
     seed = int(os.environ.get("HALO_SEED") or time.time_ns() % 1_000_000)
     dice = random.Random(seed)
-    names, weights = list(WEIGHTS), list(WEIGHTS.values())
-    for _ in range(ORDERS):
-        drawn = dice.choices(names, weights, k=dice.randint(5, 16))
+    for number in range(ORDERS):
+        merging = number % 2 == 1
+        weights = BURSTS if merging else WEIGHTS
+        length = dice.randint(12, 24) if merging else dice.randint(5, 16)
+        drawn = dice.choices(list(weights), list(weights.values()), k=length)
         steps = [(name, dice.randrange(4)) for name in drawn]
-        if theatre.failure_of(steps):
-            shortest = theatre.shortened(steps)
-            pytest.fail(f"{theatre.failure_of(shortest)}: {shortest} (HALO_SEED={seed})")
+        if theatre.failure_of(steps, merging=merging):
+            shortest = theatre.shortened(steps, merging=merging)
+            failure = theatre.failure_of(shortest, merging=merging)
+            pytest.fail(f"{failure}: {shortest} (merging: {merging}, HALO_SEED={seed})")

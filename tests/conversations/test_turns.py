@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from conversations import leaving, processes, recording, sweep, turns
+from conversations import bursts, leaving, processes, recording, sweep, turns, waiting
 from conversations.models import Conversation, Message, Turn
 from conversations.recording import Overtaken, Reply
 from sessions.models import ChatSession
@@ -258,3 +259,106 @@ def test_every_statement_of_the_claim_uses_an_index(conversation: Conversation) 
         cursor.execute("EXPLAIN " + turns._CLAIM, {"turn": turn.pk, "process": ME, "full": []})
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Seq Scan" not in plan
+
+
+# --- Turns that are answered together --------------------------------------------------------------------------------
+
+
+def queue_burst(conversation: Conversation, number: int, **fields: object) -> list[Turn]:
+    """Turns of an agent that merges."""
+    return [queue(conversation, covers_to=conversation.seq + 1, **fields) for _ in range(number)]
+
+
+def merged_into(turn: Turn) -> object:
+    turn.refresh_from_db()
+    return turn.merged_into_id
+
+
+def test_a_claim_takes_along_what_is_right_behind_it_and_later_attempts_take_the_same(
+    conversation: Conversation,
+) -> None:
+    first, second, third = queue_burst(conversation, 3)
+    held = turns.claim(first.pk, process_id=ME)
+
+    assert held is not None and set(held.merged) == {second.pk, third.pk}
+    (later,) = queue_burst(conversation, 1)
+    assert all(turns.claim(turn.pk, process_id=OTHER) is None for turn in (second, third, later))
+    assert turns.give_back(held)
+
+    again = turns.claim(first.pk, process_id=OTHER)
+    assert again is not None and set(again.merged) == set(held.merged) and again.attempt == 2
+    first.refresh_from_db()
+    recording.settle(first, answered(first), held=again)
+    assert [merged_into(turn) for turn in (second, third, later)] == [first.pk, first.pk, None]
+    assert [status(turn) for turn in (second, third, later)] == ["done", "done", "queued"]
+    # One reply, behind all that it answers; and whoever was merged is no next turn.
+    assert list(Message.objects.filter(part=1).values_list("turn", "seq")) == [(first.pk, third.seq)]
+    assert turns.next_queued(conversation.pk) == (later.pk, "")
+
+
+def test_what_stands_in_between_ends_the_run(conversation: Conversation) -> None:
+    def taken(*between: dict[str, object]) -> int:
+        Turn.objects.filter(status="queued").update(status="done", finished_at=timezone.now(), response={})
+        first, *_ = [queue_burst(conversation, 1, **fields)[0] for fields in ({}, *between, {})]
+        held = turns.claim(first.pk, process_id=ME)
+        assert held is not None
+        turns.close_unanswered(first.pk, code="unavailable", held=held)
+        return len(held.merged)
+
+    assert taken() == 1 and taken({}, {}) == 3
+    ended = {"status": "done", "finished_at": timezone.now(), "response": {}}
+    for other in (ended, {"verified": True}, {"mode": "voice"}, {"snapshot": {"user_id": "u1"}}):
+        assert taken(other) == 0
+    assert taken({"snapshot": {"company": "c"}}) == 0 and taken({"snapshot": {"page": "https://acme.example"}}) == 2
+    assert taken(*[{}] * bursts.MOST) == bursts.MOST - 1
+
+
+def test_what_is_merged_is_neither_rung_for_nor_closed_for_waiting(conversation: Conversation) -> None:
+    long_ago = timezone.now() - dt.timedelta(seconds=40)
+    first, second, third = queue_burst(conversation, 3, accepted_at=long_ago, rung_at=long_ago)
+    assert waiting.look(conversation.org, second.pk).is_stuck
+    held = turns.claim(first.pk, process_id=ME)
+    assert held is not None
+
+    assert turns.due_for_another_ring() == [] and turns.next_of_org(conversation.org_id) is None
+    assert not waiting.look(conversation.org, second.pk).is_stuck
+    assert turns.close_unanswered(second.pk, code="rate_limited", queued_only=True) is None
+    # One that is past its own time is closed all the same, and takes nobody with it.
+    assert turns.close_unanswered(third.pk, code="model_timeout") is not None
+    first.refresh_from_db()
+    recording.settle(first, answered(first), held=held)
+    assert [status(turn) for turn in (second, third)] == ["done", "failed"]
+
+
+def test_where_the_first_fails_the_others_are_claimed_by_themselves(conversation: Conversation) -> None:
+    first, second, third = queue_burst(conversation, 3)
+    held = turns.claim(first.pk, process_id=ME)
+    assert held is not None and len(held.merged) == 2
+    assert turns.close_unanswered(first.pk, code="unavailable", held=held) is not None
+    assert [merged_into(turn) for turn in (second, third)] == [None, None]
+
+    alone = turns.claim(second.pk, process_id=OTHER)
+    # Whoever read along with the first one's attempt tells them apart by their numbers; none of them was lost.
+    assert alone is not None and alone.merged == () and alone.attempt == 2
+    second.refresh_from_db()
+    assert second.lost == 0 and status(third) == "queued"
+
+
+def test_an_answer_that_broke_off_is_no_answer_to_the_others(conversation: Conversation) -> None:
+    first, second = queue_burst(conversation, 2)
+    held = turns.claim(first.pk, process_id=ME)
+    assert held is not None
+    first.refresh_from_db()
+    recording.settle(first, dataclasses.replace(answered(first), covers=False), held=held)
+
+    assert (status(first), status(second), merged_into(second)) == ("done", "queued", None)
+    assert list(Message.objects.filter(part=1).values_list("turn", "seq")) == [(first.pk, first.seq)]
+
+
+def test_a_process_of_the_release_before_that_ends_the_first_strands_nobody(conversation: Conversation) -> None:
+    first, second, third = queue_burst(conversation, 3)
+    assert turns.claim(first.pk, process_id=ME) is not None
+    Turn.objects.filter(pk=first.pk).update(status="failed", finished_at=timezone.now())
+
+    held = turns.claim(second.pk, process_id=ME)
+    assert held is not None and held.merged == (third.pk,) and merged_into(second) is None

@@ -8,7 +8,7 @@ import agents.appearance
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0011_page_marks"),
+        ("agents", "0012_merge_bursts"),
     ]
 
     operations = [
