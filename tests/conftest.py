@@ -21,6 +21,7 @@ from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
 from halo.embedded.servers import throw_away_servers
+from tests.migrated import make_template
 
 _until_the_end = ExitStack()
 
@@ -35,7 +36,8 @@ def _start() -> None:
         os.environ["HALO_TEST_DATABASE_URL"] = given[0] or endpoints.database_url
         os.environ["HALO_TEST_REDIS_URL"] = given[1] or endpoints.redis_url
         if not given[0]:
-            os.environ["HALO_TEST_TEMPLATE"] = "yes"
+            # Before any test, whose time would run meanwhile.
+            os.environ["HALO_TEST_TEMPLATE"] = make_template(endpoints)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
     data_dir = Path(_until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="halo-tests-")))
     for_settings = {
@@ -56,7 +58,6 @@ _start()
 
 from halo.celery import app  # it and models need the settings
 from tests.cast import Cast, build_cast
-from tests.migrated import template
 
 
 def pytest_unconfigure() -> None:
@@ -98,9 +99,8 @@ TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Databases of tests are copies of a migrated one; on a server of your own they are migrated each by itself."""
-    if "HALO_TEST_TEMPLATE" in os.environ:
-        ours = connection.settings_dict
-        ours["TEST"]["TEMPLATE"] = template(os.environ["HALO_TEST_DATABASE_URL"], host=ours["HOST"], user=ours["USER"])
+    if name := os.environ.get("HALO_TEST_TEMPLATE"):
+        connection.settings_dict["TEST"]["TEMPLATE"] = name
 
 
 @pytest.fixture(scope="session")

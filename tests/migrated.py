@@ -1,8 +1,7 @@
-"""A migrated database to copy from, made once for a state of the migrations: applying them takes 20 s of CPU."""
+"""A migrated database to copy from, kept for a state of the migrations: applying them takes 20 s of CPU."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -12,44 +11,41 @@ from pathlib import Path
 import psycopg
 
 from halo.embedded.binaries import find_binaries
+from halo.embedded.places import Endpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".venv" / "migrated"
-TEMPLATE = "halo_migrated"
+# Several checkouts may share an environment.
+KEPT = 6
+NAME = "halo_migrated"
 
 
-def template(url: str, *, host: str, user: str) -> str:
-    """The name of a database that has every migration, on the throw-away server of `url`."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        # Each process of a run wants it; whoever comes first makes it.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with psycopg.connect(host=host, user=user, dbname="postgres", autocommit=True) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
-                return TEMPLATE
-            connection.execute(f"CREATE DATABASE {TEMPLATE}")
-        database = psycopg.conninfo.make_conninfo(host=host, user=user, dbname=TEMPLATE)
-        _fill(database, f"{url.rpartition('/')[0]}/{TEMPLATE}")
-    return TEMPLATE
-
-
-def _fill(database: str, url: str) -> None:
+def make_template(servers: Endpoints) -> str:
+    """Makes a database with every migration on servers that were just started; its name."""
+    host = str(servers.socket_dir)
+    with psycopg.connect(host=host, user="halo", dbname="halo", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {NAME}")
+    database = psycopg.conninfo.make_conninfo(host=host, user="halo", dbname=NAME)
     dump = CACHE / f"{_state()}.dump"
-    if not dump.exists():
-        for old in CACHE.glob("*.dump"):
-            old.unlink()
-        env = os.environ | {
-            "DATABASE_URL": url,
-            "HALO_DATA_DIR": str(CACHE / "data"),
-            "DJANGO_SETTINGS_MODULE": "halo.settings",
-        }
-        migrate = [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"]
-        subprocess.run(migrate, cwd=ROOT, env=env, check=True)
-        unfinished = dump.with_suffix(".unfinished")
-        subprocess.run([_tool("pg_dump"), f"--dbname={database}", "-Fc", f"--file={unfinished}"], check=True)
-        unfinished.rename(dump)
-        return
-    subprocess.run([_tool("pg_restore"), f"--dbname={database}", "--exit-on-error", str(dump)], check=True)
+    if dump.exists():
+        dump.touch()
+        subprocess.run([_tool("pg_restore"), f"--dbname={database}", "--exit-on-error", str(dump)], check=True)
+        return NAME
+    CACHE.mkdir(parents=True, exist_ok=True)
+    env = os.environ | {
+        "DATABASE_URL": f"{servers.database_url.rpartition('/')[0]}/{NAME}",
+        "REDIS_URL": servers.redis_url,
+        "HALO_DATA_DIR": str(CACHE / "data"),
+        "DJANGO_SETTINGS_MODULE": "halo.settings",
+    }
+    migrate = [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"]
+    subprocess.run(migrate, cwd=ROOT, env=env, check=True)
+    unfinished = CACHE / f"{os.getpid()}.unfinished"
+    subprocess.run([_tool("pg_dump"), f"--dbname={database}", "-Fc", f"--file={unfinished}"], check=True)
+    unfinished.rename(dump)
+    for old in sorted(CACHE.glob("*.dump"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return NAME
 
 
 def _tool(name: str) -> str:
