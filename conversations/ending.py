@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import structlog
 
-from conversations import admission, bell, tape, turns
+from conversations import admission, bell, live, tape, turns
 from conversations.turns import NOTHING_SPENT, Claim, Spent
 from halo import metrics, wire
 
@@ -25,12 +25,12 @@ def announce_held(held: Claim, *, merged: Collection[uuid.UUID], was_last: bool 
 def announce(
     turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0, was_last: bool = False
 ) -> None:
-    """Tells waiters to read the row, frees the turn's place and rings for the next turn.
+    """Tells waiters and watchers to read the rows, frees the turn's place and rings for the next turn.
 
     Call it after the commit that ended the turn. `was_last`: whoever ended it saw, holding the conversation's row, that
     nothing was said after it.
     """
-    _tell(turn_id, org_id=org_id, attempt=attempt)
+    _tell(turn_id, org_id=org_id, attempt=attempt, conversation_id=conversation_id)
     following = None if was_last else turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
@@ -38,11 +38,13 @@ def announce(
             bell.ring(following.turn_id)
 
 
-def _tell(turn_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int) -> None:
+def _tell(turn_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int, conversation_id: uuid.UUID | None = None) -> None:
     with contextlib.suppress(wire.WireAway), wire.calling() as client:
         pipe = client.pipeline(transaction=False)
         tape.add(pipe, turn_id, attempt=attempt, kind="done")
         admission.free(pipe, turn_id, org_id=org_id)
+        if conversation_id is not None:
+            live.add(pipe, conversation_id)
         pipe.execute()
 
 

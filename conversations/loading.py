@@ -23,7 +23,7 @@ from conversations.thinking import Case
 from conversations.turns import Claim
 from halo import db
 from orgs.caching import organization_of
-from sessions import profile
+from sessions import behaviour, events, profile
 from sessions.models import Company, EndUser
 
 TICKETS_SHOWN = 5
@@ -46,7 +46,7 @@ _WANTED = {
 }
 _COLUMNS = [field.attname for field in Turn._meta.concrete_fields if field.attname in _WANTED]
 _READ = f"""
-SELECT o.config_version,
+SELECT o.config_version, (SELECT session_id FROM conversations_conversation WHERE id = t.conversation_id),
        (SELECT json_agg(json_build_array(m.id, m.seq, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
           FROM (SELECT id, author, text, image_count, seq, part FROM conversations_message
                  WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= coalesce(t.covers_to, t.seq)
@@ -81,7 +81,7 @@ class Reading:
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn, said = _turn(held)
+    turn, session_id, said = _turn(held)
     snapshot = turn.snapshot = bursts.snapshot_of(turn)
     end_user = _end_user(turn)
     company = _company(turn)
@@ -110,7 +110,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         tickets=_tickets(turn, end_user),
         waiting=[f"{call.name} {call.arguments}" for call in waiting],
         context=known.context,
-        behaviour=snapshot.get("behavior_context", ""),
+        behaviour=snapshot.get("behavior_context") or _behaviour(turn, session_id, end_user, now=now),
     )
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
@@ -158,6 +158,15 @@ def _company(turn: Turn) -> Company | None:
     return Company.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
 
 
+def _behaviour(turn: Turn, session_id: uuid.UUID, end_user: EndUser | None, *, now: dt.datetime) -> str:
+    """What frustrated the visitor on the site, as far as its events tell; the request itself said nothing of it."""
+    # SECURITY: of the turn's own session, and of a user whom this request may be answered from.
+    happened = events.latest(
+        org_id=turn.org_id, session_id=session_id, end_user_id=end_user.pk if end_user else None, now=now
+    )
+    return behaviour.summarise(happened)
+
+
 def _subject(turn: Turn, end_user: EndUser | None, company: Company | None) -> Subject:
     """Who calls to other systems are about."""
     # SECURITY: only what a token claims or we have stored; traits and context of the request are the visitor's word.
@@ -188,14 +197,14 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     )
 
 
-def _turn(held: Claim) -> tuple[Turn, list[_Said]]:
-    """The turn with its organisation and agent, and the conversation up to the last message that it answers."""
+def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said]]:
+    """The turn with organisation and agent, its session, and what was said up to the last message that it answers."""
     names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1}
-    [(config_version, said, *values)] = db.run(_READ, names)
+    [(config_version, session_id, said, *values)] = db.run(_READ, names)
     turn = Turn.from_db(None, _COLUMNS, values)
     turn.org = organization_of(held.org_id, version=config_version)
     turn.agent_version = catalog.version_of(turn.agent_version_id, org=turn.org)
-    return turn, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said]
+    return turn, session_id, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said]
 
 
 def _transcript(turn: Turn, said: list[_Said]) -> tuple[list[Line], list[Line]]:
@@ -234,7 +243,9 @@ def _tickets(turn: Turn, end_user: EndUser | None) -> list[str]:
     # SECURITY: tickets and earlier conversations are for verified users only.
     if end_user is None or not turn.verified:
         return []
-    rows = (
-        Ticket.objects.for_org(turn.org_id).filter(session__end_user=end_user).order_by("-created_at")[:TICKETS_SHOWN]
-    )
+    tickets = Ticket.objects.for_org(turn.org_id)
+    # Those of conversations hang on the session, those that were sent in on their requester.
+    of_talks = tickets.filter(session__end_user=end_user).order_by("-created_at")[:TICKETS_SHOWN]
+    sent_in = tickets.filter(requester=end_user, session=None).order_by("-created_at")[:TICKETS_SHOWN]
+    rows = of_talks.union(sent_in, all=True).order_by("-created_at")[:TICKETS_SHOWN]
     return [f"#{row.number} ({row.get_status_display()}, {row.created_at:%Y-%m-%d}): {row.subject}" for row in rows]

@@ -178,6 +178,6 @@ def _summary(reply: Reply) -> Conversation.Outcome:
     return {
         Turn.Outcome.ANSWERED: Outcome.ESCALATED if escalated else Outcome.ANSWERED,
         Turn.Outcome.APOLOGY: Outcome.ESCALATED,
-        Turn.Outcome.ROUTED: Outcome.ROUTED,
+        Turn.Outcome.ROUTED: Outcome.ESCALATED if escalated else Outcome.ROUTED,
         Turn.Outcome.HUMAN: Outcome.HUMAN,
     }[reply.outcome]

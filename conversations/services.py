@@ -13,11 +13,11 @@ from django.db.models import F
 from agents import catalog, routing
 from agents.conditions import Facts
 from agents.deciding import with_away
-from agents.models import AgentVersion
-from conversations import admission, bell, idempotency, measuring, tape, tickets, turns
+from conversations import admission, bell, idempotency, tape, tickets, turns
 from conversations.arrivals import Arrival, Listening, facts_about
-from conversations.models import Conversation, Message, Ticket, Turn
-from conversations.recording import Reply, settle
+from conversations.at_once import leave_to_teammate, settle_at_once
+from conversations.models import Conversation, Ticket, Turn
+from conversations.recording import Reply
 from conversations.requests import ChatRequest
 from conversations.storing import store
 from halo.db import release_connection
@@ -186,10 +186,10 @@ def _reserve(arrival: Arrival, turn_id: uuid.UUID) -> bool:
 
 def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     """Writes session, conversation, turn and message; True where the turn waits for an answer."""
-    org, request, identity = arrival.org, arrival.request, arrival.identity
+    request = arrival.request
     visit = visitors.enter(
-        org=org,
-        identity=identity,
+        org=arrival.org,
+        identity=arrival.identity,
         session_id=request.session_id,
         company_id=request.company_id,
         may_start=may_start,
@@ -201,15 +201,9 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     rule = routing.first_match(arrival.agent.rules, facts) if facts is not None else None
     if rule is None and stored.taken_over_by_id is None:
         return True
-    turn = Turn(
-        id=turn_id,
-        org=org,
-        conversation=Conversation(pk=stored.conversation_id, org=org, session=visit.session, seq=stored.seq),
-        seq=stored.seq,
-        agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
-    )
+    turn = stored.turn(arrival, visit, turn_id)
     if rule is None or facts is None or stored.taken_over_by_id is not None:
-        _leave_to_teammate(turn, arrival.agent.config.takeover_text)
+        leave_to_teammate(turn, arrival.agent.config.takeover_text)
     else:
         _route(arrival, visit, turn, rule, facts)
     return False
@@ -262,7 +256,7 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
             conversation=turn.conversation,
             turn=turn,
             team_id=rule.team.id,
-            subject=arrival.request.message,
+            subject=tickets.subject_of(arrival.request.message),
             message=arrival.request.message,
             source="routing",
             effect_key=f"turn:{turn.pk}:route",
@@ -280,16 +274,7 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
         explanation={**why, **({"away": away.sentence} if away else {})},
         routing_rule_id=rule.id,
     )
-    settle(turn, reply)
-    measuring.count_answer(reply.outcome)
-
-
-def _leave_to_teammate(turn: Turn, text: str) -> None:
-    settle(
-        turn,
-        Reply(outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}),
-    )
-    measuring.count_answer(Turn.Outcome.HUMAN)
+    settle_at_once(turn, reply)
 
 
 def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
@@ -316,6 +301,6 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     Conversation.objects.for_org(arrival.org).filter(pk=old).update(message_count=F("message_count") - 1)
     turn.conversation, turn.seq = conversation, conversation.seq
     if conversation.taken_over_by_id is not None:
-        _leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
+        leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
         return False
     return True

@@ -10,8 +10,9 @@ import json
 import uuid
 from dataclasses import dataclass
 
+from agents.models import AgentVersion
 from conversations.arrivals import Arrival, snapshot_of
-from conversations.models import ANSWER_WITHIN, Message, MessageImage
+from conversations.models import ANSWER_WITHIN, Conversation, Message, MessageImage, Turn
 from halo import db
 from halo.ids import uuid7
 from sessions.visitors import Visit
@@ -76,6 +77,17 @@ class Stored:
     conversation_id: uuid.UUID
     seq: int
     taken_over_by_id: uuid.UUID | None
+
+    def turn(self, arrival: Arrival, visit: Visit, turn_id: uuid.UUID) -> Turn:
+        """The turn that was stored, as far as ending it at once takes."""
+        org = arrival.org
+        return Turn(
+            id=turn_id,
+            org=org,
+            conversation=Conversation(pk=self.conversation_id, org=org, session=visit.session, seq=self.seq),
+            seq=self.seq,
+            agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
+        )
 
 
 def store(arrival: Arrival, visit: Visit, turn_id: uuid.UUID) -> Stored:

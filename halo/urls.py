@@ -16,6 +16,8 @@ urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("metrics", scraping.scrape, name="metrics"),
+    path("api/sdk/", include("agents.api.urls")),
+    path("api/sdk/", include("sessions.api.urls")),
     path("api/sdk/", include("conversations.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

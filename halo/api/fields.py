@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from halo.api import strict_json
+from halo.errors import InvalidRequest
 
 
 class StrictString(serializers.Field[str, Any, str, Any]):
@@ -89,6 +90,26 @@ class StrictOneOf(StrictString):
         return value
 
 
+class StrictBoolean(serializers.Field[bool, Any, bool, Any]):
+    """`true` or `false`; absent, `null` and `""` mean false."""
+
+    default_error_messages = {"type": "must be true or false"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, default=False, **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(False if data is None or data == "" else data)
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("type")
+        return data
+
+    def to_representation(self, value: bool) -> bool:
+        return value
+
+
 class StrictObject(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
     """A JSON object of limited length as JSON text; absent, `null` and `""` mean `{}`."""
 
@@ -133,3 +154,19 @@ class StrictArray(serializers.Field[list[Any], Any, list[Any], Any]):
 
     def to_representation(self, value: list[Any]) -> list[Any]:
         return value
+
+
+def validated(serializer: serializers.Serializer[Any], body: dict[str, Any]) -> dict[str, Any]:
+    """The values of a body; raises InvalidRequest that names the first field to blame. Serializers may be shared."""
+    try:
+        # Unlike `is_valid` it keeps nothing in the serializer.
+        found: dict[str, Any] = serializer.run_validation(body)
+    except serializers.ValidationError as error:
+        field, problems = next(iter(error.detail.items()))  # type: ignore[union-attr]  # of a serializer: by field
+        raise InvalidRequest(f"{field} {_sentence(problems)}", field=field) from None
+    return found
+
+
+def _sentence(problems: Any) -> str:
+    text = str(problems[0] if isinstance(problems, list) else problems)
+    return "is required" if text == "This field is required." else text

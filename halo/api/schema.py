@@ -18,12 +18,18 @@ class ErrorSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
 
 
+class DoneSerializer(serializers.Serializer[Any]):
+    """It was done."""
+
+    success = serializers.BooleanField()
+
+
 MEANINGS = {
     400: "Shape, type or limit; the JSON is not strict.",
     401: "The widget key is missing, unknown, revoked, or refuses the origin.",
     403: "The user's identity could not be verified; one text for every cause.",
     404: "Unknown, paused, expired, not yours or another organisation's: the same answer.",
-    409: "The Idempotency-Key was used with another body.",
+    409: "The Idempotency-Key was used with another body, or what is asked for is not to be had as things stand.",
     413: "The body is over 8 MB.",
     415: "Not plain application/json in UTF-8.",
     429: "Too much, too soon; Retry-After in whole seconds.",
@@ -55,6 +61,15 @@ class StrictStringSchema(OpenApiSerializerFieldExtension):
             # The empty string is another way to leave an optional enum out.
             schema = {"type": "string", "enum": [*choices, "", None] if self.target.blank else list(choices)}
         return schema
+
+
+class StrictBooleanSchema(OpenApiSerializerFieldExtension):
+    """Flags."""
+
+    target_class = "halo.api.fields.StrictBoolean"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 class StrictObjectSchema(OpenApiSerializerFieldExtension):
