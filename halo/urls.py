@@ -9,12 +9,14 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from agents.tools import try_page
 from conversations import scraping
 from conversations.admin import rehearsal
-from halo import health
+from halo import health, widget
 
 urlpatterns = [
     path("", health.front_door, name="front-door"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("widget.js", widget.loader, name="widget"),
+    path("widget/<str:name>", widget.part, name="widget-part"),
     path("metrics", scraping.scrape, name="metrics"),
     path("api/sdk/", include("conversations.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
