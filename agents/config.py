@@ -13,6 +13,15 @@ class AgentConfig:
     name: str
     instructions: str = ""
     greeting: str = ""
+    suggested_messages: tuple[str, ...] = ()
+    live_help_label: str = "Talk to a person"
+    primary_colour: str = "#2f5bea"
+    dark_primary_colour: str = "#8fabff"
+    theme: str = "auto"
+    position: str = "right"
+    avatar: str = ""
+    voice: str = ""
+    voice_language: str = ""
     backend: str = ""
     base_url: str = ""
     url_trusted: bool = False

@@ -132,7 +132,7 @@ def _text(config: AgentConfig, name: str, known: Mapping[str, str]) -> str:
     if name == "escalation_team":
         return known.get(value, f"{value} (gone)") if value else ""
     if isinstance(value, tuple):
-        return "\n".join(_condition(item) for item in value)
+        return "\n".join(item if isinstance(item, str) else _condition(item) for item in value)
     if isinstance(value, bool):
         return "Yes" if value else "No"
     field = Agent._meta.get_field(name)

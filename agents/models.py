@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.appearance import Appearance
 from agents.config import AgentConfig
 from agents.knowledge.models import (
     Article,
@@ -49,7 +50,7 @@ def empty_schema() -> dict[str, Any]:
     return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
 
-class Agent(TenantModel):
+class Agent(TenantModel, Appearance):
     """The AI that answers for an organisation. Retired, never deleted: transcripts name it."""
 
     class Status(models.TextChoices):
@@ -75,7 +76,6 @@ class Agent(TenantModel):
         help_text="Answers when a request names no agent. Without one, the oldest active agent does.",
     )
     instructions = models.TextField(blank=True, help_text="Who the agent is and how it should answer.")
-    greeting = models.CharField(max_length=500, blank=True)
     backend = models.CharField(
         "answers with",
         max_length=20,

@@ -111,6 +111,10 @@ TABLE: dict[str, dict[str, dict[str, int]]] = {
     "metrics": {"GET": {"nobody": 404, "key": 404, "revoked": 404, "teammate": 404}},
     "api/schema/": {"GET": {"nobody": 200, "key": 200, "revoked": 200, "teammate": 200}},
     "api/docs/": {"GET": {"nobody": 200, "key": 200, "revoked": 200, "teammate": 200}},
+    "api/sdk/config": {
+        "GET": {"nobody": 400, "key": 400, "revoked": 400, "teammate": 400},
+        "POST": {"nobody": 405, "key": 405, "revoked": 405, "teammate": 405},
+    },
     "api/sdk/chat": {
         "POST": {"nobody": 401, "key": 400, "revoked": 401, "teammate": 401},
         "GET": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},

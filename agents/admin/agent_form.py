@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminColorInputWidget,
+    UnfoldAdminTextareaWidget,
+)
 
+from agents.appearance import LONGEST_SUGGESTION, MOST_SUGGESTIONS
 from agents.condition_fields import ConditionsField
 from agents.differences import label_of
 from agents.models import Agent, CustomTool, Source
 from agents.publishing import MAX_NOTE
-from orgs.staff_forms import ModelKeyFields, StaffForm
+from orgs.staff_forms import LinesField, ModelKeyFields, StaffForm
 
 
 class RowsField(forms.MultipleChoiceField):
@@ -26,12 +31,22 @@ class RowsField(forms.MultipleChoiceField):
             self.help_text = otherwise
 
 
+def _help(name: str) -> str:
+    return getattr(Agent._meta.get_field(name), "help_text", "")
+
+
 def _conditions(name: str) -> ConditionsField:
-    return ConditionsField(label=label_of(name), help_text=getattr(Agent._meta.get_field(name), "help_text", ""))
+    return ConditionsField(label=label_of(name), help_text=_help(name))
 
 
 class AgentForm(ModelKeyFields, StaffForm):
     """The draft. Sources and tools are ticked off; conditions are checked before they are stored."""
+
+    class Meta:
+        widgets = {
+            "primary_colour": UnfoldAdminColorInputWidget(),
+            "dark_primary_colour": UnfoldAdminColorInputWidget(),
+        }
 
     sources = RowsField(
         label=label_of("sources"),
@@ -45,6 +60,12 @@ class AgentForm(ModelKeyFields, StaffForm):
         help_text="Calls to your own systems that the agent may make by itself. None ticked: none.",
     )
 
+    suggested_messages = LinesField(
+        label=label_of("suggested_messages"),
+        required=False,
+        max_length=MOST_SUGGESTIONS * (LONGEST_SUGGESTION + 2),
+        help_text=_help("suggested_messages"),
+    )
     audience = _conditions("audience")
     priority = _conditions("priority")
 

@@ -58,9 +58,7 @@ class AgentAdmin(StaffAdmin):
         "tools_named",
     )
     fieldsets = (
-        _tab(
-            "Who it is", "Its name, what it should and should not do, and its tone.", "name", "instructions", "greeting"
-        ),
+        _tab("Who it is", "Its name, what it should and should not do, and its tone.", "name", "instructions"),
         _tab(
             "What it may do",
             "What it answers from, and what it may do beside answering. Handing over to people has a tab of its own.",
@@ -93,6 +91,21 @@ class AgentAdmin(StaffAdmin):
             "escalation_team",
             "handover_text",
             "takeover_text",
+        ),
+        _tab(
+            "On the site",
+            "How the chat looks, and what visitors see before anything was said. Pages that are open follow within a "
+            "minute of publishing.",
+            "greeting",
+            "suggested_messages",
+            "live_help_label",
+            "primary_colour",
+            "dark_primary_colour",
+            "theme",
+            "position",
+            "avatar",
+            "voice",
+            "voice_language",
         ),
         _tab(
             "Model",

@@ -28,6 +28,11 @@ AGENT: dict[str, Any] = {
     "unknown_text": "I do not know.",
     "escalation": "always",
     "escalation_attempts": "2",
+    "live_help_label": "Talk to a person",
+    "primary_colour": "#2f5bea",
+    "dark_primary_colour": "#8fabff",
+    "theme": "auto",
+    "position": "right",
 }
 SETTINGS: dict[str, Any] = {
     "currency": "USD",
@@ -87,6 +92,26 @@ def test_a_supporter_edits_the_agent_but_neither_its_model_address_nor_its_key(
     assert (agent.greeting, agent.base_url, agent.api_key) == ("Hi", "", "")
     as_(cast.sue).post("/admin/agents/agent/add/", {**asked, "name": "Second"})
     assert Agent.objects.get(name="Second").base_url == ""
+
+
+def test_how_the_agent_looks_on_the_site_is_edited_and_checked(
+    cast: Cast, acme: Furnished, as_: Callable[[User], Client]
+) -> None:
+    browser, url = as_(cast.sue), acme.url("agents.agent")
+    looks = {"suggested_messages": "Where is my order?\n\n Prices? ", "primary_colour": "#AA0000", "avatar": "🦊"}
+    assert browser.post(url, {**AGENT, **looks, "voice_language": "en-GB"}).status_code == 302
+    agent = Agent.objects.get(pk=acme.house.agent.pk)
+    assert agent.suggested_messages == ["Where is my order?", "Prices?"] and agent.primary_colour == "#AA0000"
+    assert "Where is my order?" in browser.get(url).content.decode()
+    for bad in (
+        {"primary_colour": "red"},
+        {"dark_primary_colour": "#12345"},
+        {"suggested_messages": "\n".join("1234567")},
+        {"suggested_messages": "x" * 201},
+        {"voice_language": "en_GB; drop"},
+        {"theme": "pink"},
+    ):
+        assert browser.post(url, {**AGENT, **bad}).status_code == 200, bad
 
 
 def test_only_a_superuser_s_address_may_be_private(cast: Cast, acme: Furnished, as_: Callable[[User], Client]) -> None:

@@ -23,6 +23,7 @@ def test_no_request_that_the_schema_describes_or_forbids_is_a_500(visitor: Visit
     operations = [operation.ok() for operation in schema.get_all_operations()]
     paths = [operation.path for operation in operations]
     assert set(paths) == {
+        "/api/sdk/config",
         "/api/sdk/chat",
         "/api/sdk/chat/stream",
         "/api/sdk/chat/turns/{turn_id}",
