@@ -15,6 +15,7 @@ from orgs.hours import Away
 OFF, ALWAYS, CONDITIONAL = "off", "always", "conditional"
 VISITOR = "visitor"
 VISITOR_ASKS = "The visitor asks for a person."
+BUTTON_ASKS = "With the button for it."
 HANDED_OVER, NO_SIGN = "handed over", "no sign that a person is needed"
 
 
@@ -56,7 +57,23 @@ def decide(config: AgentConfig, seen: Seen, facts: Facts) -> tuple[Handover | No
     blocked = blocked_by(config, facts, attempts=seen.attempts, visitor_asks=signs[0][0] == VISITOR)
     if blocked is not None:
         return None, {**why, **blocked}
-    sign, reason = signs[0]
+    return _handed_over(config, facts, why, *signs[0])
+
+
+def decide_button(config: AgentConfig, facts: Facts) -> tuple[Handover | None, dict[str, Any]]:
+    """The same where the visitor asks with a button: only who is outside the audience gets none."""
+    why: dict[str, Any] = {"mode": config.escalation, "signs": [{"sign": VISITOR, "reason": BUTTON_ASKS}]}
+    if facts.page.get("url"):
+        why["page"] = cut(facts.page["url"])
+    blocked = blocked_by(config, facts, attempts=0, visitor_asks=True)
+    if blocked is not None:
+        return None, {**why, **blocked}
+    return _handed_over(config, facts, why, VISITOR, VISITOR_ASKS)
+
+
+def _handed_over(
+    config: AgentConfig, facts: Facts, why: dict[str, Any], sign: str, reason: str
+) -> tuple[Handover, dict[str, Any]]:
     has_priority = bool(config.priority) and first_failing(config.priority, facts) is None
     if has_priority:
         why["priority"] = [describe(condition) for condition in config.priority]

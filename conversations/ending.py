@@ -6,7 +6,7 @@ import uuid
 
 import structlog
 
-from conversations import admission, bell, tape, turns
+from conversations import admission, bell, live, tape, turns
 from conversations.turns import NOTHING_SPENT, Claim, Spent
 from halo import metrics
 
@@ -14,11 +14,12 @@ log = structlog.get_logger(__name__)
 
 
 def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0) -> None:
-    """Tells waiters to read the row, frees the turn's place and rings for the next turn.
+    """Tells waiters and watchers to read the rows, frees the turn's place and rings for the next turn.
 
     Call it after the commit that ended the turn.
     """
     tape.append(turn_id, attempt=attempt, kind="done")
+    live.tell(conversation_id)
     admission.leave(turn_id, org_id=org_id)
     following = turns.next_queued(conversation_id)
     if following is not None:

@@ -114,7 +114,7 @@ def _summary(turn: Turn, reply: Reply) -> dict[str, Any]:
     outcome = {
         Turn.Outcome.ANSWERED: Outcome.ESCALATED if escalated else Outcome.ANSWERED,
         Turn.Outcome.APOLOGY: Outcome.ESCALATED,
-        Turn.Outcome.ROUTED: Outcome.ROUTED,
+        Turn.Outcome.ROUTED: Outcome.ESCALATED if escalated else Outcome.ROUTED,
         Turn.Outcome.HUMAN: Outcome.HUMAN,
     }[reply.outcome]
     changes: dict[str, Any] = {

@@ -6,18 +6,17 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
 from agents import catalog, routing
 from agents.conditions import Facts
 from agents.deciding import with_away
-from agents.models import AgentVersion
-from conversations import admission, bell, idempotency, measuring, tape, tickets, turns
-from conversations.arrivals import Arrival, Listening, facts_about, snapshot_of, write_message
-from conversations.models import ANSWER_WITHIN, Conversation, Message, Ticket, Turn
-from conversations.recording import Reply, settle
+from conversations import admission, bell, idempotency, tape, tickets, turns
+from conversations.arrivals import Arrival, Listening, conversation_for, facts_about, write_turn
+from conversations.at_once import leave_to_teammate, settle_at_once
+from conversations.models import Conversation, Ticket, Turn
+from conversations.recording import Reply
 from conversations.requests import ChatRequest
 from halo.db import release_connection
 from halo.errors import HaloError, Unavailable
@@ -26,17 +25,7 @@ from orgs import throttling
 from orgs.models import Organization
 from sessions import visitors
 from sessions.identity import identify
-from sessions.models import ChatSession
 from sessions.visitors import Visit
-
-# One statement takes the next seq, locks the row until commit, and keeps the summary.
-_NEXT_SEQ = """
-UPDATE conversations_conversation
-   SET seq = seq + 1, message_count = message_count + 1, last_message_at = now(), agent_id = %(agent)s,
-       has_images = has_images OR %(images)s, verified = verified OR %(verified)s
- WHERE session_id = %(session)s AND org_id = %(org)s
-RETURNING id, seq, taken_over_by_id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,26 +177,9 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         may_start=may_start,
         now=arrival.now,
     )
-    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
-    turn = Turn(
-        id=turn_id,
-        org=org,
-        conversation=conversation,
-        seq=conversation.seq,
-        agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
-        mode=request.mode,
-        verified=identity.verified,
-        snapshot=snapshot_of(arrival, visit),
-        request_id=arrival.request_id,
-        keeps_text=arrival.listening == "text",
-        accepted_at=Now(),
-        answer_by=Now() + ANSWER_WITHIN,
-        rung_at=Now(),
-    )
-    turn.save(force_insert=True)
-    write_message(arrival, turn)
-    if conversation.taken_over_by_id is not None:
-        _leave_to_teammate(turn, arrival.agent.config.takeover_text)
+    turn = write_turn(arrival, visit, turn_id)
+    if turn.conversation.taken_over_by_id is not None:
+        leave_to_teammate(turn, arrival.agent.config.takeover_text)
         return False
     facts = facts_about(arrival, visit)
     rule = routing.first_match(arrival.agent.rules, facts)
@@ -215,38 +187,6 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
         _route(arrival, visit, turn, rule, facts)
         return False
     return True
-
-
-def _conversation(arrival: Arrival, session: ChatSession, *, is_new: bool) -> Conversation:
-    """The session's conversation, locked, with its `seq` advanced for this turn."""
-    org, request = arrival.org, arrival.request
-    if not is_new:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _NEXT_SEQ,
-                {
-                    "agent": arrival.agent.id,
-                    "images": bool(request.images),
-                    "verified": arrival.identity.verified,
-                    "session": session.pk,
-                    "org": org.pk,
-                },
-            )
-            row = cursor.fetchone()
-        if row is not None:
-            pk, seq, taken_over_by = row
-            return Conversation(pk=pk, org=org, session=session, seq=seq, taken_over_by_id=taken_over_by)
-    conversation = Conversation(
-        org=org,
-        session=session,
-        agent_id=arrival.agent.id,
-        seq=1,
-        message_count=1,
-        has_images=bool(request.images),
-        verified=arrival.identity.verified,
-    )
-    conversation.save(force_insert=True)
-    return conversation
 
 
 def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
@@ -282,16 +222,7 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
         explanation={**why, **({"away": away.sentence} if away else {})},
         routing_rule_id=rule.id,
     )
-    settle(turn, reply)
-    measuring.count_answer(reply.outcome)
-
-
-def _leave_to_teammate(turn: Turn, text: str) -> None:
-    settle(
-        turn,
-        Reply(outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}),
-    )
-    measuring.count_answer(Turn.Outcome.HUMAN)
+    settle_at_once(turn, reply)
 
 
 def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
@@ -306,7 +237,7 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
         now=arrival.now,
     )
     old = turn.conversation_id
-    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
+    conversation = conversation_for(arrival, visit.session, is_new=visit.is_new)
     if not turns.reopen(
         turn_id,
         conversation=conversation,
@@ -318,6 +249,6 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     Conversation.objects.for_org(arrival.org).filter(pk=old).update(message_count=F("message_count") - 1)
     turn.conversation, turn.seq = conversation, conversation.seq
     if conversation.taken_over_by_id is not None:
-        _leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
+        leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
         return False
     return True

@@ -10,9 +10,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from agents import catalog
-from conversations import ending, labels, measuring
-from conversations.models import Conversation, Message, Turn
-from conversations.recording import Reply, settle
+from conversations import ending, labels, live, measuring
+from conversations.at_once import left_to_teammate
+from conversations.models import Conversation, Turn
+from conversations.recording import settle
 from halo.errors import HaloError
 from orgs import audit
 from orgs.models import User
@@ -80,6 +81,7 @@ def _change(conversation: Conversation, *, by: User, action: str, step: Callable
     for turn_id in ended:
         measuring.count_answer(Turn.Outcome.HUMAN)
         ending.announce(turn_id, conversation.pk, org_id=conversation.org_id)
+    live.tell(conversation.pk)
 
 
 def _bump(row: Conversation, **changes: object) -> None:
@@ -96,8 +98,5 @@ def _end_turns_in_flight(row: Conversation) -> list[uuid.UUID]:
     )
     for turn in in_flight:
         text = catalog.config_of(turn.agent_version_id).takeover_text
-        settle(
-            turn,
-            Reply(outcome=Turn.Outcome.HUMAN, text=text, author=Message.Author.SYSTEM, routing={"action": "human"}),
-        )
+        settle(turn, left_to_teammate(text))
     return [turn.pk for turn in in_flight]

@@ -97,7 +97,7 @@ def read(turn_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Entry]:
     block_ms = max(1, int(min(wait_seconds, wire.BLOCK_SECONDS) * 1000))
     with wire.calling(blocking=True) as client:
         streams: Any = client.xread({_key(turn_id): after}, block=block_ms)
-    return _read(_entries_of(streams))
+    return _read(wire.entries_of(streams))
 
 
 def _read(entries: list[tuple[str, dict[str, str]]]) -> list[Entry]:
@@ -114,16 +114,6 @@ def _read(entries: list[tuple[str, dict[str, str]]]) -> list[Entry]:
 
 def _fields(attempt: int, kind: str, data: dict[str, Any] | None) -> Any:
     return {"attempt": attempt, "kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)}
-
-
-def _entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
-    # RESP2 answers a list of pairs, RESP3 a mapping of lists.
-    if not streams:
-        return []
-    if isinstance(streams, dict):
-        (batches,) = streams.values()
-        return [entry for batch in batches for entry in (batch if isinstance(batch, list) else [batch])]
-    return streams[0][1]
 
 
 def _key(turn_id: uuid.UUID) -> str:

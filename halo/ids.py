@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 
+_lock = threading.Lock()
+_latest = 0
+
 
 def uuid7() -> uuid.UUID:
-    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    """A UUIDv7 (RFC 9562, section 6.2, method 3): 60 bits of time in 1/4096 ms, then 62 random bits.
+
+    Of two that one process makes, the later is the greater, whatever the clock does meanwhile.
+    """
+    global _latest
+    now = time.time_ns() * 4096 // 1_000_000
+    with _lock:
+        _latest = now = max(now, _latest + 1)
+    milliseconds, fraction = now >> 12 & 0xFFFF_FFFF_FFFF, now & 0xFFF
+    chance = int.from_bytes(os.urandom(8)) >> 2
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | chance)
 
 
 def parse_uuid(text: str) -> uuid.UUID | None:

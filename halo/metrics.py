@@ -53,7 +53,19 @@ FAMILIES: Mapping[str, Family] = {
     "halo_shed_total": Family(
         "Requests that were refused for load, by what was full.",
         "reason",
-        ("session", "visitor", "new", "key", "organisation", "all", "waiting", "remembered", "web", "hands"),
+        (
+            "session",
+            "visitor",
+            "new",
+            "key",
+            "organisation",
+            "all",
+            "waiting",
+            "remembered",
+            "web",
+            "hands",
+            "watchers",
+        ),
     ),
     "halo_sweeps_total": Family("Looks of the sweep at the rows."),
     "halo_swept_total": Family(

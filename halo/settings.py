@@ -285,6 +285,8 @@ HALO_TURNS_PER_ORG = _positive("HALO_TURNS_PER_ORG", 2500)
 HALO_TURNS_WAITING = _positive("HALO_TURNS_WAITING", 1000)
 # A request holds a thread for as long as its turn is answered; threads that are not needed do not exist.
 HALO_WEB_THREADS = _positive("HALO_WEB_THREADS", 1024)
+# Visitors whose chat is open and who are told at once what happens in it, a web process; each holds a thread too.
+HALO_WATCHERS = _positive("HALO_WATCHERS", 256)
 
 # --- Metrics: off without a token -------------------------------------------------------------------------------------
 HALO_METRICS_TOKEN = env.str("HALO_METRICS_TOKEN", default="")

@@ -20,6 +20,8 @@ from typing import Any
 from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from halo import stopping
+
 HEADER_SECONDS = 15.0
 BODY_SECONDS = 15.0
 SEND_SECONDS = 60.0
@@ -142,6 +144,7 @@ class DeadlineWorker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
+            stopping.asked.set()
             # Who has connected already is served; then the address is free for the next master, while this worker
             # may still have turns to finish.
             for listener in self.sockets:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -51,6 +52,18 @@ def calling(*, blocking: bool = False) -> Iterator[redis.Redis]:
     except (redis.exceptions.RedisError, OSError) as error:
         mark_away()
         raise WireAway from error
+
+
+def entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
+    """The entries in what XREAD of one stream answers."""
+    # RESP2 answers a list of pairs, RESP3 a mapping of lists.
+    if not streams:
+        return []
+    if isinstance(streams, dict):
+        (batches,) = streams.values()
+        return [entry for batch in batches for entry in (batch if isinstance(batch, list) else [batch])]
+    entries: list[tuple[str, dict[str, str]]] = streams[0][1]
+    return entries
 
 
 def forget_connections() -> None:

@@ -49,8 +49,7 @@ def identify(*, org: Organization, user_id: str, token: str, now: dt.datetime, l
         if org.verify_identity:
             raise
         return Identity(user_id=user_id)
-    trusted = {key: value for key, value in claims.items() if key not in ABOUT_THE_TOKEN}
-    return Identity(user_id=user_id, verified=True, claims=trusted)
+    return Identity(user_id=user_id, verified=True, claims=_trusted(claims))
 
 
 def identify_bearer(*, org: Organization, token: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY) -> Identity:
@@ -66,7 +65,7 @@ def identify_bearer(*, org: Organization, token: str, now: dt.datetime, limit: i
         if org.verify_identity:
             raise
         return Identity()
-    return Identity(user_id=_named(claims), verified=True)
+    return Identity(user_id=_named(claims), verified=True, claims=_trusted(claims))
 
 
 def verify_identity(
@@ -102,6 +101,10 @@ def verify_identity(
             raise IdentityFailed from None
         return claims
     raise IdentityFailed
+
+
+def _trusted(claims: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in claims.items() if key not in ABOUT_THE_TOKEN}
 
 
 def _named(claims: dict[str, Any]) -> str:

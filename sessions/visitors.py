@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
+from halo.api import strict_json
 from orgs.models import Organization
 from sessions import profile
 from sessions.identity import Identity
@@ -80,6 +81,8 @@ def find_owned(*, org: Organization, session_id: str, identity: Identity, now: d
     Unknown, foreign, expired and not owned are all None. Without a named user, a merely named user's session is its
     bearer's where the organisation does not verify.
     """
+    if not strict_json.is_storable(session_id):
+        return None
     session = (
         ChatSession.objects.for_org(org)
         .filter(session_id=session_id, expires_at__gt=now)

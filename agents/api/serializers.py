@@ -43,7 +43,7 @@ class AgentIntroductionSerializer(serializers.Serializer[Any]):
     skills = serializers.ListField(child=serializers.CharField(), help_text="Types of actions that answers may bring.")
     avatar_config = AvatarSerializer()
     voice_config = VoiceSerializer()
-    style = StyleSerializer()
+    style = StyleSerializer()  # type: ignore[assignment]  # DRF keeps its own `style`
     greeting = serializers.CharField()
     suggested_messages = serializers.ListField(child=serializers.CharField())
     live_help_label = serializers.CharField(help_text="Of the button that asks for a person; empty: no button.")

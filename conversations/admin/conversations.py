@@ -29,6 +29,7 @@ from conversations.admin.filters import RuleFilter
 from conversations.admin.judging import JudgementForm, judge
 from conversations.models import Conversation, Message, MessageImage, Turn
 from conversations.takeover import close, hand_back, take_over
+from conversations.visible import IMAGE_TYPES
 from halo.markdown import host_of
 from orgs import audit
 from orgs.models import User
@@ -56,7 +57,6 @@ KIND_COLOURS = {
     KINDS[AnswerType.NEEDS_PERSON]: "warning",
 }
 MOST_FOUND, MOST_PEOPLE = 1000, 200
-IMAGE_TYPES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 
 
 class PersonFilter(admin.SimpleListFilter):

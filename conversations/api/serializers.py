@@ -12,7 +12,7 @@ from conversations import requests
 from conversations.models import Conversation, Turn
 from conversations.requests import ChatRequest
 from halo.api import strict_json
-from halo.api.fields import StrictArray, StrictChoice, StrictObject, StrictOneOf, StrictString
+from halo.api.fields import StrictArray, StrictChoice, StrictObject, StrictOneOf, StrictString, validated
 from halo.errors import InvalidRequest
 
 ID_LENGTH = 255
@@ -152,25 +152,12 @@ class DoneSerializer(serializers.Serializer[Any]):
 
 def read_chat_request(body: dict[str, Any]) -> ChatRequest:
     """The typed request in a parsed body; raises InvalidRequest that names the first field to blame."""
-    return ChatRequest(**_validated(ChatSerializer(data=body)), body_hash=requests.hash_of(body))
+    return ChatRequest(**validated(ChatSerializer(data=body)), body_hash=requests.hash_of(body))
 
 
 def read_feedback(body: dict[str, Any]) -> dict[str, str]:
     """The fields of a thumb; raises InvalidRequest that names the first field to blame."""
-    return _validated(FeedbackSerializer(data=body))
-
-
-def _validated(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-    if not serializer.is_valid():
-        field, problems = next(iter(serializer.errors.items()))
-        raise InvalidRequest(f"{field} {_sentence(problems)}", field=field)
-    found: dict[str, Any] = serializer.validated_data
-    return found
-
-
-def _sentence(problems: Any) -> str:
-    text = str(problems[0] if isinstance(problems, list) else problems)
-    return "is required" if text == "This field is required." else text
+    return validated(FeedbackSerializer(data=body))
 
 
 def _check_entry(key: str, entry: Any) -> None:

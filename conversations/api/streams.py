@@ -11,6 +11,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from conversations.streaming import Event
+from conversations.watching import Watch
 from halo.api.exceptions import error_body
 from halo.errors import HaloError
 
@@ -21,6 +22,14 @@ FRAME = "\x1e"
 def as_events(events: Iterable[Event], *, request_id: str, headers: dict[str, str]) -> StreamingHttpResponse:
     """Server-sent events, each with an id that `Last-Event-ID` takes up again."""
     return _response((_framed(event, request_id).encode() for event in events), EVENT_STREAM, headers)
+
+
+def as_live(watch: Watch) -> StreamingHttpResponse:
+    """A conversation as it goes on; the id of a `message` is what `Last-Event-ID` takes up again."""
+    response = _response(_live(watch), EVENT_STREAM, {})
+    # Also where not one event was asked for: a generator that was never begun would not be ended either.
+    response._resource_closers.append(watch.close)  # type: ignore[attr-defined]
+    return response
 
 
 def as_text(events: Iterable[Event], *, headers: dict[str, str]) -> StreamingHttpResponse:
@@ -46,6 +55,15 @@ def _framed(event: Event, request_id: str) -> str:
         failure: HaloError = event.data["error"]
         data = error_body(failure.code, failure.message, field=failure.field, request_id=request_id)
     return f"id: {event.at}\nevent: {event.kind}\ndata: {_json(data)}\n\n"
+
+
+def _live(watch: Watch) -> Iterator[bytes]:
+    for event in watch:
+        if event.kind == "waiting":
+            yield b": still here\n\n"
+        else:
+            at = f"id: {event.id}\n" if event.id else ""
+            yield f"{at}event: {event.kind}\ndata: {_json(event.data)}\n\n".encode()
 
 
 def _text(events: Iterable[Event]) -> Iterator[bytes]:

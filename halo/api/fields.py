@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from halo.api import strict_json
+from halo.errors import InvalidRequest
 
 
 class StrictString(serializers.Field[str, Any, str, Any]):
@@ -133,3 +134,17 @@ class StrictArray(serializers.Field[list[Any], Any, list[Any], Any]):
 
     def to_representation(self, value: list[Any]) -> list[Any]:
         return value
+
+
+def validated(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """The values of a serializer that was given a body; raises InvalidRequest that names the first field to blame."""
+    if not serializer.is_valid():
+        field, problems = next(iter(serializer.errors.items()))
+        raise InvalidRequest(f"{field} {_sentence(problems)}", field=field)
+    found: dict[str, Any] = serializer.validated_data
+    return found
+
+
+def _sentence(problems: Any) -> str:
+    text = str(problems[0] if isinstance(problems, list) else problems)
+    return "is required" if text == "This field is required." else text

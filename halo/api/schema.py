@@ -23,7 +23,7 @@ MEANINGS = {
     401: "The widget key is missing, unknown, revoked, or refuses the origin.",
     403: "The user's identity could not be verified; one text for every cause.",
     404: "Unknown, paused, expired, not yours or another organisation's: the same answer.",
-    409: "The Idempotency-Key was used with another body.",
+    409: "The Idempotency-Key was used with another body, or what is asked for is not to be had as things stand.",
     413: "The body is over 8 MB.",
     415: "Not plain application/json in UTF-8.",
     429: "Too much, too soon; Retry-After in whole seconds.",

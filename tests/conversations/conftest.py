@@ -47,6 +47,18 @@ class Visitor:
         sent = {"Authorization": f"Bearer {self.key}"} | {name: value for name, value in named.items() if value}
         return self.client.get(f"/api/sdk/chat/turns/{path}", headers=sent)
 
+    def fetch(self, path: str, *, token: str = "", **headers: str) -> Any:
+        """`GET /api/sdk/<path>`."""
+        named = {"Authorization": f"Bearer {self.key}", "X-User-Token": token} | headers
+        return self.client.get(f"/api/sdk/{path}", headers={name: value for name, value in named.items() if value})
+
+    def send(self, path: str, *, headers: dict[str, str] | None = None, **body: Any) -> Any:
+        """`POST /api/sdk/<path>`."""
+        sent = {"Authorization": f"Bearer {self.key}", **(headers or {})}
+        return self.client.generic(
+            "POST", f"/api/sdk/{path}", json.dumps(body), content_type="application/json", headers=sent
+        )
+
     def told(self, message: Any = "Hello", **kwargs: Any) -> dict[str, Any]:
         """The body of an answer that must be a 200."""
         response = self.say(message, **kwargs)

@@ -23,7 +23,7 @@ def read_events(stream: bytes) -> list[Told]:
     for block in stream.split(b"\n\n")[:-1]:
         fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if not line.startswith(":"))
         if fields:
-            told.append(Told(fields["id"], fields["event"], json.loads(fields["data"])))
+            told.append(Told(fields.get("id", ""), fields["event"], json.loads(fields["data"])))
     return told
 
 

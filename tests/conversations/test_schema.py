@@ -29,6 +29,10 @@ def test_no_request_that_the_schema_describes_or_forbids_is_a_500(visitor: Visit
         "/api/sdk/chat/turns/{turn_id}",
         "/api/sdk/chat/turns/{turn_id}/stream",
         "/api/sdk/messages/{message_id}/feedback",
+        "/api/sdk/sessions/{session_id}/messages",
+        "/api/sdk/sessions/{session_id}/events",
+        "/api/sdk/sessions/{session_id}/images/{image_id}",
+        "/api/sdk/sessions/{session_id}/handover",
     }
     for operation in operations:
 
