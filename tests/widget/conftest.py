@@ -12,23 +12,18 @@ from typing import Any
 
 import jwt
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.product import ROOT, Stack, running
 from tests.widget.browsing import Visit
 from tests.widget.site import Site
 from tests.widget.wires import Wire
 
-try:
-    from playwright.sync_api import Browser, sync_playwright
-except ImportError:  # pragma: no cover
-    pytest.skip("playwright is not installed", allow_module_level=True)
-
 CHROMIUM = os.environ.get("HALO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS = ROOT / ".venv" / "screenshots"
 
 # Guard and handing over have tests of their own: here the model's words are what is to be shown.
 FURNISH = """
-import json
 from agents.models import Agent
 from agents.services import change_agent
 from agents.knowledge.importing import Draft, import_articles
@@ -44,14 +39,25 @@ for agent in Agent.objects.select_related("org"):
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, dict[str, str]]]:
+    """The product, and an organisation of its that asks whoever names a user to prove it."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: install Debian's chromium, or name one in HALO_CHROMIUM")
     with running(tmp_path_factory.mktemp("widget")) as stack:
-        verified = stack.manage("create_org", "Verified", "--verify-identity", "--json").splitlines()[-1]
-        stack.verified = json.loads(verified)  # type: ignore[attr-defined]
+        verified = json.loads(stack.manage("create_org", "Verified", "--verify-identity", "--json").splitlines()[-1])
         stack.manage("shell", "-c", FURNISH)
-        yield stack
+        yield stack, verified
+
+
+@pytest.fixture(scope="session")
+def stack(houses: tuple[Stack, dict[str, str]]) -> Stack:
+    return houses[0]
+
+
+@pytest.fixture(scope="session")
+def verified(houses: tuple[Stack, dict[str, str]]) -> dict[str, Any]:
+    """What the snippet of the site says whose users prove who they are."""
+    return {"orgId": houses[1]["org_id"], "apiKey": houses[1]["widget_key"]}
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +130,12 @@ def visit(visits: Callable[..., Visit]) -> Visit:
 
 
 @pytest.fixture
-def token(stack: Stack) -> Callable[..., str]:
-    """Signs identity tokens as the server of the site with verification does."""
+def token(houses: tuple[Stack, dict[str, str]]) -> Callable[..., str]:
+    """Signs identity tokens as the server of that site does."""
 
     def sign(user_id: str = "u1", *, lives: float = 600, **claims: Any) -> str:
-        secret: str = stack.verified["identity_secret"]  # type: ignore[attr-defined]
-        return jwt.encode({"user_id": user_id, "exp": int(time.time() + lives), **claims}, secret, algorithm="HS256")
+        claims = {"user_id": user_id, "exp": int(time.time() + lives), **claims}
+        return jwt.encode(claims, houses[1]["identity_secret"], algorithm="HS256")
 
     return sign
 

@@ -17,6 +17,7 @@ class Wire:
         self.behind: bytes | None = None
         self.is_down = False
         self.times = 0
+        self.loses = False
         self.open: set[socket.socket] = set()
         wire = self
 
@@ -34,8 +35,9 @@ class Wire:
                         if wire.times and wire.behind is not None and wire.behind in said:
                             wire.times -= 1
                             wire.cuts += 1
-                            # What came up to there arrives, and then nothing.
-                            self.request.sendall(data)
+                            # What came up to there arrives, and then nothing; or not even that.
+                            if not wire.loses:
+                                self.request.sendall(data)
                             break
                         self.request.sendall(data)
                     for end in (self.request, server):
@@ -55,7 +57,11 @@ class Wire:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def cut_behind(self, text: str, *, times: int = 1) -> None:
-        self.behind, self.times = text.encode(), times
+        self.behind, self.times, self.loses = text.encode(), times, False
+
+    def lose(self, text: str) -> None:
+        """The next answer with that in it does not arrive."""
+        self.behind, self.times, self.loses = text.encode(), 1, True
 
     def down(self) -> None:
         """Nobody answers any more."""

@@ -82,7 +82,7 @@ export class Composer {
   #weigh(): void {
     const { field } = this;
     field.style.height = 'auto';
-    field.style.height = `${Math.min(field.scrollHeight + 2, 140)}px`;
+    field.style.height = `${Math.min(field.scrollHeight, 140)}px`;
     // Counted as the server counts: in code points.
     const over = field.value.length > LONGEST ? [...field.value].length - LONGEST : 0;
     if (over > 0) this.#note.textContent = fill(this.words.tooLong, { n: over });

@@ -8,7 +8,7 @@ import { Live } from './live';
 import { lookOf, type Introduction } from './look';
 import { onPath } from './navigate';
 import { Store, remember, remembers } from './store';
-import type { Action, Config, Context, ContextEntry, Instance, Line, Traits, UiOptions, WidgetError } from './types';
+import type { Action, Answer, Config, Context, ContextEntry, Instance, Line, Traits, UiOptions, WidgetError } from './types';
 import { View } from './view';
 
 declare const STYLE: string;
@@ -333,8 +333,20 @@ class Widget implements Instance {
     const { session } = this.#chat;
     // Before anything was said there is nothing to hand over: saying so is the first message.
     if (!session) return this.#say(this.#words.personAsked);
-    if (await this.#post(`sessions/${session}/handover`, {})) this.#view.asked();
-    else this.#view.say(this.#words.unavailable);
+    try {
+      const answer = await this.#api.json<Answer>(`sessions/${session}/handover`, { body: {} });
+      this.#view.asked();
+      // A closed conversation goes on in a fresh session.
+      if (answer.session_id !== session) {
+        this.#chat.store.write({ session: answer.session_id });
+        this.#live.restart();
+      }
+      await this.#live.catchUp(true);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#failed(error);
+      this.#chat.add({ role: 'system', text: this.#words.noPerson, at: new Date() });
+    }
   }
 
   #restart(): void {

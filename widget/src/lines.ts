@@ -179,6 +179,7 @@ export class LineView {
     };
     this.#below.append(form);
     field.focus();
+    form.scrollIntoView({ block: 'nearest' });
   }
 }
 
@@ -193,5 +194,5 @@ function chip(path: string, text: string, act: () => void): HTMLElement {
 }
 
 function clock(locale: string, at: Date): string {
-  return new Intl.DateTimeFormat(locale, { hour: 'numeric', minute: '2-digit' }).format(at);
+  return new Intl.DateTimeFormat(navigator.language.startsWith(locale) ? navigator.language : locale, { hour: 'numeric', minute: '2-digit' }).format(at);
 }

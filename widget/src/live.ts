@@ -2,6 +2,7 @@
 
 import { Failure, backOff, type Api } from './api';
 import type { Chat } from './chat';
+import { shrink } from './images';
 import { events } from './sse';
 import type { Action, Citation, Line } from './types';
 
@@ -17,7 +18,7 @@ interface Stored {
   state: string | null;
   citations: Citation[];
   actions: Action[];
-  images: unknown[];
+  images: { id: number; url: string }[];
   rating: string | null;
 }
 
@@ -230,7 +231,24 @@ export class Live {
       citations: message.citations, actions: message.actions, rating: message.rating ?? undefined,
     };
     chat.add(line);
+    void this.#pictures(line, message);
     if (line.role !== 'user') this.screen.arrived(line, fresh);
     else if (message.state === 'waiting' && message.turn_id) chat.readAlong(message.turn_id);
+  }
+
+  /** Images that we hold; those of other hosts are never asked for. */
+  async #pictures(line: Line, { images }: Stored): Promise<void> {
+    const { session } = this.chat;
+    for (const { id, url } of images) {
+      if (url) continue;
+      try {
+        const bytes = await (await this.api.send(`sessions/${session}/images/${id}`, { session })).blob();
+        const picture = await shrink(bytes);
+        if (picture) line.images = [...(line.images ?? []), picture.canvas];
+      } catch {
+        return;
+      }
+    }
+    if (line.images) this.screen.show(line);
   }
 }

@@ -45,6 +45,7 @@ const words: Words = {
   handedOver: 'An unser Team weitergegeben',
   someone: 'Jemand aus dem Team',
   closed: 'Diese Unterhaltung wurde beendet. Schreiben Sie, um eine neue zu beginnen.',
+  noPerson: 'Im Moment kann niemand dazugeholt werden.',
   restart: 'Neu beginnen',
   restartAsk: 'Eine neue Unterhaltung beginnen?',
   cancel: 'Abbrechen',

@@ -43,6 +43,7 @@ const words = {
   handedOver: 'Passed on to our team',
   someone: 'A teammate',
   closed: 'This conversation was closed. Write to begin a new one.',
+  noPerson: 'Nobody can be called in at the moment.',
   restart: 'Start over',
   restartAsk: 'Start a new conversation?',
   cancel: 'Cancel',

@@ -45,6 +45,7 @@ const words: Words = {
   handedOver: 'Enviado a nuestro equipo',
   someone: 'Alguien del equipo',
   closed: 'Esta conversación se ha cerrado. Escriba para empezar otra.',
+  noPerson: 'En este momento no se puede llamar a nadie.',
   restart: 'Empezar de nuevo',
   restartAsk: '¿Empezar una conversación nueva?',
   cancel: 'Cancelar',

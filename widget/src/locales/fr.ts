@@ -45,6 +45,7 @@ const words: Words = {
   handedOver: 'Transmis à notre équipe',
   someone: 'Un membre de l’équipe',
   closed: 'Cette conversation a été fermée. Écrivez pour en commencer une nouvelle.',
+  noPerson: 'Personne ne peut être appelé pour le moment.',
   restart: 'Recommencer',
   restartAsk: 'Commencer une nouvelle conversation ?',
   cancel: 'Annuler',

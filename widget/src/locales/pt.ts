@@ -45,6 +45,7 @@ const words: Words = {
   handedOver: 'Encaminhado à nossa equipe',
   someone: 'Alguém da equipe',
   closed: 'Esta conversa foi encerrada. Escreva para começar outra.',
+  noPerson: 'No momento não é possível chamar ninguém.',
   restart: 'Recomeçar',
   restartAsk: 'Começar uma nova conversa?',
   cancel: 'Cancelar',
