@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,11 @@ from playwright.sync_api import expect
 from tests.fake_model import Reply
 from tests.product import Stack, until
 from tests.widget.browsing import Visit
+from tests.widget.site import PNG
 
 CITING = (
     "Open **Settings** and choose *Security*. [1]\n\n- A link comes\n- by e-mail\n\n"
     '[1]: "open Settings and choose Security"'
-)
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 # A picture larger than any that is sent, put together where it is needed.
 LARGE_PICTURE = """async (kind) => {

@@ -178,6 +178,7 @@ class Widget implements Instance {
         this.tell(this.config.onChatClose);
       },
       greetingGone: () => remember(this.#greetingKey),
+      escaped: () => this.#highlights.clear(),
       highlight: (selector, label) => this.#point(selector, label),
       go: (url) => location.assign(url.href),
       rate: (line, rating, comment) => void this.#rate(line, rating, comment),

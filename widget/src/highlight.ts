@@ -66,8 +66,11 @@ export class Highlights {
     return true;
   }
 
-  clear(): void {
+  /** Whether there was anything to clear. */
+  clear(): boolean {
+    const had = this.#pointed.length > 0;
     for (const one of [...this.#pointed]) this.#remove(one);
+    return had;
   }
 
   get count(): number {

@@ -15,6 +15,8 @@ export interface ViewHooks extends LineHooks {
   opened(): void;
   closed(): void;
   greetingGone(): void;
+  /** Escape was pressed: whether that was for what is pointed out on the page. */
+  escaped(): boolean;
 }
 
 const NARROW = '(max-width: 480px), (max-height: 480px)';
@@ -264,8 +266,8 @@ export class View {
   #keys(event: KeyboardEvent): void {
     if (event.key === 'Escape' && !event.isComposing) {
       event.stopPropagation();
-      if (this.#confirm.hidden) this.close();
-      else this.#answerRestart(false);
+      if (!this.#confirm.hidden) this.#answerRestart(false);
+      else if (!this.hooks.escaped()) this.close();
     } else if (event.key === 'Tab' && matchMedia(NARROW).matches) {
       // The panel covers the page there, so focus must not wander under it.
       const all = [...this.#panel.querySelectorAll<HTMLElement>('button, textarea, a, [tabindex="0"], summary')].filter(
