@@ -79,9 +79,7 @@ export class Chat {
       // Where it did get through, and only the answer to that was lost, the transcript has it already.
       const last = this.lines.filter((one) => one.role === 'user').pop();
       const twin = tried && last?.text === body.message ? last : undefined;
-      const line: Line = twin ?? {
-        role: 'user', text: body.message, at: new Date(), state: 'waiting', imageCount: body.images?.length ?? 0,
-      };
+      const line: Line = twin ?? { role: 'user', text: body.message, at: new Date(), state: 'waiting' };
       this.#lineOf.set(key, line);
       if (!twin) this.add(line);
     }
@@ -311,17 +309,6 @@ export class Chat {
 
   stop(): void {
     this.#gone = true;
-  }
-
-  /** What another tab has sent of what waits here. */
-  settle(): void {
-    const waiting = new Set((this.store.read().queue ?? []).map((one) => one.key));
-    for (const [key, line] of this.#lineOf) {
-      if (line.state === 'waiting' && !waiting.has(key)) {
-        line.state = undefined;
-        this.screen.show(line);
-      }
-    }
   }
 }
 

@@ -19,7 +19,7 @@ export class Composer {
     private readonly words: Words,
     private readonly send: (text: string, pictures: Picture[]) => void,
   ) {
-    const field = el('textarea', { rows: 1, placeholder: words.placeholder, enterKeyHint: 'send', dir: 'auto', ariaLabel: words.message });
+    const field = el('textarea', { rows: 1, placeholder: words.placeholder, enterKeyHint: 'send', ariaLabel: words.message });
     field.oninput = () => this.#weigh();
     field.onkeydown = (event) => {
       // While a word is being composed Enter belongs to the input method.
@@ -81,6 +81,8 @@ export class Composer {
 
   #weigh(): void {
     const { field } = this;
+    // An empty field has no words to go by: its placeholder is in the language of the rest.
+    field.dir = field.value ? 'auto' : '';
     field.style.height = 'auto';
     field.style.height = `${Math.min(field.scrollHeight, 140)}px`;
     // Counted as the server counts: in code points.

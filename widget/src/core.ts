@@ -6,16 +6,15 @@ import { Highlights } from './highlight';
 import { choose, load, type Words } from './i18n';
 import { Live } from './live';
 import { lookOf, type Introduction } from './look';
-import { onPath } from './navigate';
-import { Store, remember, remembers } from './store';
-import type { Action, Answer, Config, Context, ContextEntry, Instance, Line, Traits, UiOptions, WidgetError } from './types';
+import { isManual, isTrigger, keepIn, watchPath, wishes } from './page';
+import { Store } from './store';
+import type { Action, Answer, Config, Context, ContextEntry, Instance, Line, Traits, WidgetError } from './types';
 import { View } from './view';
 
 declare const STYLE: string;
 declare const VERSION: string;
 
 const TAG = 'halo-agents';
-const WATCH_PATH = 400;
 
 /** Starts the widget; its calls wait until its words have been loaded. */
 export function start(config: Config, home: string): Instance {
@@ -33,11 +32,11 @@ class Widget implements Instance {
   #chat!: Chat;
   #live!: Live;
   #highlights!: Highlights;
-  #pathTimer: ReturnType<typeof setInterval> | undefined;
   #gone = false;
   #isReady = false;
   #lastError = '';
-  readonly #watcher = new MutationObserver(() => this.#attach());
+  /** Whether the greeting was dismissed, by whoever sits here. */
+  readonly #greeted: Store;
   /** Ends all listening to the page. */
   readonly #listening = new AbortController();
 
@@ -47,13 +46,13 @@ class Widget implements Instance {
   ) {
     const base = `${(config.apiBase ?? new URL('..', home).href).replace(/\/+$/, '')}/api/sdk/`;
     const userId = config.userId === 'anonymous' ? '' : (config.userId ?? '');
-    this.#api = new Api(config, base, userId, (failure) => this.tell(config.onIdentityFailure, shape(failure)));
+    this.#api = new Api(config, base, userId, (failure) => this.#tell(config.onIdentityFailure, shape(failure)));
+    this.#greeted = new Store(config.orgId, ':greeted');
     this.#locale = choose(config.locale);
     this.#begun = this.#begin();
   }
 
   // --- the public API ---
-
   sendMessage(text: string): void {
     if (String(text).trim()) void this.#begun.then(() => this.#say(String(text)));
   }
@@ -124,9 +123,6 @@ class Widget implements Instance {
   destroy(): void {
     this.#gone = true;
     this.#listening.abort();
-    this.#watcher.disconnect();
-    this.#host.remove();
-    clearInterval(this.#pathTimer);
     void this.#begun.then(() => {
       this.#highlights.clear();
       this.#live.stop();
@@ -158,7 +154,6 @@ class Widget implements Instance {
   }
 
   // --- beginning ---
-
   async #begin(): Promise<void> {
     this.#words = await load(this.#locale, this.home);
     const words = this.#words;
@@ -175,9 +170,9 @@ class Widget implements Instance {
       closed: () => {
         this.#live.look();
         this.#arrange();
-        this.tell(this.config.onChatClose);
+        this.#tell(this.config.onChatClose);
       },
-      greetingGone: () => remember(this.#greetingKey),
+      greetingGone: () => this.#greeted.write({ at: 1 }),
       escaped: () => this.#highlights.clear(),
       highlight: (selector, label) => this.#point(selector, label),
       go: (url) => location.assign(url.href),
@@ -194,7 +189,7 @@ class Widget implements Instance {
       isOpen: () => this.#view.isOpen,
     });
     if (this.#gone) return;
-    this.#attach();
+    keepIn(this.#host, this.#listening.signal);
     this.#listen();
     this.#connected(navigator.onLine);
     void this.#introduce();
@@ -215,23 +210,14 @@ class Widget implements Instance {
         await backOff(attempt + 1, error.retryAfter);
       }
     }
-    if (config.manualOnPaths?.length) this.#pathTimer = setInterval(() => this.#arrange(), WATCH_PATH);
+    if (config.manualOnPaths?.length) watchPath(() => this.#arrange(), this.#listening.signal);
     this.#arrange();
     this.#handled();
     this.#isReady = true;
     if (config.userId && config.userTraits) void this.identify(config.userId, config.userTraits, { userToken: config.userToken });
     if (config.companyId && config.companyTraits) void this.identifyCompany(config.companyId, config.companyTraits);
     await this.#live.restore();
-    if (this.#ui.greeting && !this.#chat.lines.length && !remembers(this.#greetingKey) && !this.#isManual) this.#view.greet();
-  }
-
-  /** Puts the element (back) into a page that may render itself anew. */
-  #attach(): void {
-    if (this.#gone || !document.body) return;
-    if (!this.#host.isConnected) document.body.append(this.#host);
-    this.#watcher.disconnect();
-    this.#watcher.observe(document.documentElement, { childList: true });
-    this.#watcher.observe(document.body, { childList: true });
+    if (wishes(this.config).greeting && !this.#chat.lines.length && !this.#greeted.read().at && !isManual(this.config)) this.#view.greet();
   }
 
   #listen(): void {
@@ -244,11 +230,10 @@ class Widget implements Instance {
     addEventListener('offline', online, { signal });
     addEventListener('storage', (event) => event.key === this.#chat.store.key && this.#elsewhere(event), { signal });
     document.addEventListener('visibilitychange', () => this.#live.look(), { signal });
-    document.addEventListener('click', (event) => this.#clicked(event), { signal });
+    document.addEventListener('click', (event) => isTrigger(event, wishes(this.config).trigger) && this.openChat(), { signal });
   }
 
   // --- what happens ---
-
   #screen(): Screen {
     return {
       show: (line) => {
@@ -280,19 +265,19 @@ class Widget implements Instance {
     this.#seen();
     this.#live.look();
     this.#arrange();
-    this.tell(this.config.onChatOpen);
+    this.#tell(this.config.onChatOpen);
   }
 
   #arrived(line: Line, fresh: boolean): void {
     if (fresh) {
       this.#view.announce(line);
-      this.tell(this.config.onMessage, { id: line.id ?? '', role: line.role, text: line.text });
+      this.#tell(this.config.onMessage, { id: line.id ?? '', role: line.role, text: line.text });
     }
     const { seen = '' } = this.#chat.store.read();
     if (this.#view.isOpen) this.#seen();
     else if ((line.id ?? '') > seen) {
-      if (this.#ui.badge !== false) this.#view.unread(true);
-      if (this.#ui.autoOpenUnseen && !this.#isManual) this.#view.open();
+      if (wishes(this.config).badge !== false) this.#view.unread(true);
+      if (wishes(this.config).autoOpenUnseen && !isManual(this.config)) this.#view.open();
     }
   }
 
@@ -361,7 +346,6 @@ class Widget implements Instance {
   /** Another tab has said something, or begun anew. */
   #elsewhere(event: StorageEvent): void {
     const session = (text: string | null): unknown => (text ? (JSON.parse(text) as { session?: string }).session : undefined);
-    this.#chat.settle();
     if (session(event.oldValue) !== session(event.newValue)) {
       if (session(event.oldValue)) this.#chat.reset();
       this.#live.restart();
@@ -379,40 +363,14 @@ class Widget implements Instance {
 
   #failed(failure: Failure): void {
     this.#lastError = failure.code;
-    this.tell(this.config.onError, shape(failure));
+    this.#tell(this.config.onError, shape(failure));
   }
 
   // --- the page ---
-
-  /** A click on what the page has named as its own launcher. */
-  #clicked(event: MouseEvent): void {
-    const { trigger } = this.#ui;
-    const target = event.composedPath()[0];
-    if (typeof trigger !== 'string' || !(target instanceof Element)) return;
-    try {
-      if (target.closest(trigger)) this.openChat();
-    } catch {
-      // no selector
-    }
-  }
-
-  get #ui(): UiOptions {
-    const { ui } = this.config;
-    return ui === 'manual' ? { trigger: false, badge: false } : (ui ?? {});
-  }
-
-  get #isManual(): boolean {
-    return this.config.ui === 'manual' || onPath(this.config.manualOnPaths, location.pathname);
-  }
-
-  get #greetingKey(): string {
-    return `halo:greeted:${this.config.orgId}`;
-  }
-
   #arrange(): void {
-    const { trigger = true } = this.#ui;
+    const { trigger = true } = wishes(this.config);
     // What is open can be closed, wherever it is.
-    this.#view.showLauncher(this.#view.isOpen || (trigger === true && !this.#isManual));
+    this.#view.showLauncher(this.#view.isOpen || (trigger === true && !isManual(this.config)));
   }
 
   /** Whether the request was a success; failures are told to the page. */
@@ -427,7 +385,7 @@ class Widget implements Instance {
     }
   }
 
-  private tell<T extends unknown[]>(callback: ((...given: T) => unknown) | undefined, ...given: T): void {
+  #tell<T extends unknown[]>(callback: ((...given: T) => unknown) | undefined, ...given: T): void {
     try {
       callback?.(...given);
     } catch (error) {

@@ -14,7 +14,7 @@ interface Pointed {
   selector: string;
   target: Element | null;
   ring: HTMLElement;
-  note: HTMLElement | null;
+  note: HTMLElement;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -51,9 +51,9 @@ export class Highlights {
       document.addEventListener('keydown', this.#escaped);
       document.addEventListener('click', this.#clicked, true);
     }
-    const one: Pointed = { selector, target, ring: el('div.ring', {}), note: null, timer: undefined };
     const dismiss = iconButton('dismiss', ICONS.close, this.dismissWord, () => this.#remove(one));
-    one.note = el('div.note', {}, el('span', {}, (options.label ?? '').slice(0, 200)), dismiss);
+    const note = el('div.note', {}, el('span', {}, (options.label ?? '').slice(0, 200)), dismiss);
+    const one: Pointed = { selector, target, ring: el('div.ring'), note, timer: undefined };
     if (options.duration) one.timer = setTimeout(() => this.#remove(one), options.duration);
     this.layer.append(one.ring, one.note);
     this.#pointed.push(one);
@@ -81,7 +81,7 @@ export class Highlights {
     if (!one) return;
     clearTimeout(one.timer);
     one.ring.remove();
-    one.note?.remove();
+    one.note.remove();
     this.#pointed = this.#pointed.filter((other) => other !== one);
     if (!this.#pointed.length) {
       this.#watcher.disconnect();
@@ -104,20 +104,22 @@ export class Highlights {
 
   #place({ target, ring, note }: Pointed): void {
     const box = target?.getBoundingClientRect();
-    const isThere = !!box && (box.width > 0 || box.height > 0);
-    ring.hidden = !isThere;
-    if (note) note.hidden = !isThere;
-    if (!box || !isThere) return;
+    // What is not drawn has no size.
+    ring.hidden = note.hidden = !box?.width;
+    if (!box) return;
     move(ring, box.left - GAP, box.top - GAP);
     ring.style.width = `${box.width + 2 * GAP}px`;
     ring.style.height = `${box.height + 2 * GAP}px`;
-    if (!note) return;
     const { width, height } = note.getBoundingClientRect();
     const below = box.bottom + 2 * GAP;
-    const fits = below + height < innerHeight || box.top < height + 2 * GAP;
-    const left = Math.max(8, Math.min(box.left - GAP, innerWidth - width - 8));
-    move(note, left, Math.max(8, Math.min(fits ? below : box.top - 2 * GAP - height, innerHeight - height - 8)));
+    const top = below + height < innerHeight ? below : box.top - 2 * GAP - height;
+    move(note, within(box.left - GAP, innerWidth - width), within(top, innerHeight - height));
   }
+}
+
+/** The nearest place that is on the screen. */
+function within(wished: number, most: number): number {
+  return Math.max(8, Math.min(wished, most - 8));
 }
 
 function move(element: HTMLElement, left: number, top: number): void {

@@ -2,7 +2,7 @@
 
 import { ICONS, el, icon, iconButton } from './dom';
 import { fill, type Words } from './i18n';
-import { anchor, blocks, byNumber, destination, render, type Sources } from './markdown';
+import { anchor, blocks, destination, render, type Sources } from './markdown';
 import { sameSite } from './navigate';
 import type { Action, Citation, Line } from './types';
 
@@ -44,7 +44,7 @@ export class LineView {
     const { line } = this;
     this.node.className = `line ${line.role}${line.state ? ` ${line.state}` : ''}`;
     if (line.role === 'agent' || line.role === 'teammate') this.#drawText();
-    else this.#bubble.replaceChildren(...(line.images ?? []), ...this.#imageCount(), line.text);
+    else this.#bubble.replaceChildren(...(line.images ?? []), line.text);
     const isEmpty = !this.#bubble.textContent && !this.#bubble.childElementCount;
     this.#bubble.hidden = isEmpty;
     // Only what differs is built anew: a button that is being used must not vanish under its user.
@@ -56,7 +56,10 @@ export class LineView {
 
   #drawText(): void {
     const { line } = this;
-    const sources: Sources = byNumber(line.citations ?? [], (citation) => this.#mark(citation));
+    const sources: Sources = (n) => {
+      const citation = line.citations?.find((one) => one.n === n);
+      return citation ? this.#mark(citation) : null;
+    };
     const found = blocks(line.text);
     // Numbers become marks once their sources are known.
     const known = (line.citations ?? []).map((one) => one.n).join();
@@ -66,11 +69,6 @@ export class LineView {
     while (this.#bubble.childNodes.length > same) this.#bubble.lastChild?.remove();
     this.#bubble.append(...found.slice(same).map((block) => render(block, sources)));
     this.#drawn = keys;
-  }
-
-  #imageCount(): Node[] {
-    const { images, imageCount = 0 } = this.line;
-    return images?.length || !imageCount ? [] : [el('em', {}, fill(this.words.images, { n: imageCount }))];
   }
 
   #mark(citation: Citation): Node {
@@ -106,9 +104,9 @@ export class LineView {
       if (line.citations?.length) parts.push(this.#sources(line.citations));
       const actions = (line.actions ?? []).flatMap((action) => this.#action(action));
       if (actions.length) parts.push(el('div.actions', {}, ...actions));
-      const time = el('time', { dateTime: line.at.toISOString() }, clock(this.locale, line.at));
+      const time = el('time', { dir: 'auto', dateTime: line.at.toISOString() }, clock(this.locale, line.at));
       this.#thumbs = el('span.thumbs', {});
-      if (line.role !== 'system') parts.push(el('div.meta', {}, el('span', {}, `${this.#author} · `, time), this.#thumbs));
+      if (line.role !== 'system') parts.push(el('div.meta', {}, el('span', {}, el('bdi', {}, this.#author), ' · ', time), this.#thumbs));
     }
     this.#below.replaceChildren(...parts);
   }

@@ -53,9 +53,10 @@ export class Live {
   name = '';
   #connection: AbortController | null = null;
   #held: Stored[] = [];
-  /** The session whose conversation was closed: nothing more comes in it. */
+  /** The session whose conversation was closed, or is not ours: nothing more comes in it. */
   #over = '';
   #gone = false;
+  #attempt = 0;
   #poll: ReturnType<typeof setInterval>;
   #typingTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -105,41 +106,31 @@ export class Live {
 
   async #listen(session: string): Promise<void> {
     const mine = new AbortController();
+    const { signal } = mine;
     this.#connection = mine;
-    for (let attempt = 0; !mine.signal.aborted; attempt++) {
-      let wait = 0;
-      try {
-        const response = await this.api.send(`sessions/${session}/events`, {
-          session, signal: mine.signal, headers: { Accept: 'text/event-stream' },
-        });
-        // What was said while nobody listened; what is said twice is shown once.
-        await this.catchUp(true);
-        for await (const sent of events(response, SILENCE)) {
-          attempt = 0;
-          if (mine.signal.aborted) return;
-          this.#told(sent.event, sent.data, session);
-          if (this.#over === session) {
-            this.#connection = null;
-            return;
-          }
-        }
-      } catch (error) {
-        if (mine.signal.aborted) return;
-        if (error instanceof Failure) {
-          wait = error.retryAfter;
-          if (!error.passes) {
-            if (this.#connection === mine) this.#connection = null;
-            return;
-          }
-        }
+    let wait = 0;
+    try {
+      const response = await this.api.send(`sessions/${session}/events`, {
+        session, signal, headers: { Accept: 'text/event-stream' },
+      });
+      // What was said while nobody listened; what is said twice is shown once.
+      await this.catchUp(true);
+      for await (const sent of events(response, SILENCE)) {
+        this.#attempt = 0;
+        if (signal.aborted) return;
+        this.#told(sent.event, sent.data, session);
       }
-      await backOff(attempt, wait);
-      const { human, at = 0 } = this.chat.store.read();
-      if (!this.screen.isOpen() && !human && Date.now() - at > LIVELY) {
-        if (this.#connection === mine) this.#hangUp();
-        return;
+    } catch (error) {
+      if (error instanceof Failure) {
+        wait = error.retryAfter;
+        // Refused for good: only what is said next makes it worth another try.
+        if (!error.passes) this.#over = session;
       }
     }
+    await backOff(this.#attempt++, wait);
+    if (this.#connection !== mine) return;
+    this.#connection = null;
+    this.look();
   }
 
   #told(event: string, data: unknown, session: string): void {
@@ -227,7 +218,7 @@ export class Live {
     if (message.role === 'system' && chat.isSaid(message.text)) return;
     const line: Line = {
       id: message.id, role: message.role === 'visitor' ? 'user' : message.role, text: message.text,
-      at: new Date(message.created_at), name: message.name, imageCount: message.images.length,
+      at: new Date(message.created_at), name: message.name,
       citations: message.citations, actions: message.actions, rating: message.rating ?? undefined,
     };
     chat.add(line);

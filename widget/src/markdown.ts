@@ -6,7 +6,6 @@
  */
 
 import { el } from './dom';
-import type { Citation } from './types';
 
 /** What a marker like `[1]` stands for. */
 export type Sources = (n: number) => Node | null;
@@ -27,9 +26,8 @@ const INLINE = new RegExp(
     String.raw`\[(\d{1,3})\]`, // 7: a source
     String.raw`<?\b(https?:\/\/[^\s<>\x60\[\]*]{1,2000})>?`, // 8: an address
     String.raw`(\*\*|__)(?=\S)([\s\S]{1,1000}?\S|\S)\9`, // 9 10: strong
-    String.raw`~~(?=\S)([\s\S]{1,600}?\S|\S)~~`, // 11: struck out
-    String.raw`\*(?=[^\s*])([^*]{0,800}[^\s*])\*`, // 12: emphasis
-    String.raw`(?<![\p{L}\p{N}_])_(?=[^\s_])([^_]{0,800}[^\s_])_(?![\p{L}\p{N}_])`, // 13
+    String.raw`\*(?=[^\s*])([^*]{0,800}[^\s*])\*`, // 11: emphasis
+    String.raw`(?<![\p{L}\p{N}_])_(?=[^\s_])([^_]{0,800}[^\s_])_(?![\p{L}\p{N}_])`, // 12
     String.raw`[ \t]*\n`, // a line break
   ].join('|'),
   'gu',
@@ -133,7 +131,7 @@ function inline(text: string, sources: Sources, depth = 0): Node[] {
   for (const match of text.matchAll(INLINE)) {
     if (match.index > at) found.push(document.createTextNode(text.slice(at, match.index)));
     at = match.index + match[0].length;
-    const [whole, escaped, , code, image, label, target, n, address, , strong, struck, star, low] = match;
+    const [whole, escaped, , code, image, label, target, n, address, , strong, star, low] = match;
     const within = (inner: string): Node[] =>
       depth < 5 ? inline(inner, sources, depth + 1) : [document.createTextNode(inner)];
     const emphasis = star ?? low;
@@ -150,7 +148,6 @@ function inline(text: string, sources: Sources, depth = 0): Node[] {
       const clean = address.slice(0, address.length - end.length);
       found.push(...link(clean, [document.createTextNode(clean)]), document.createTextNode(end));
     } else if (strong !== undefined) found.push(el('strong', {}, ...within(strong)));
-    else if (struck !== undefined) found.push(el('s', {}, ...within(struck)));
     else if (emphasis !== undefined) found.push(el('em', {}, ...within(emphasis)));
     else found.push(el('br', {}));
   }
@@ -183,12 +180,4 @@ export function anchor(url: URL, inner: Node[]): HTMLElement {
     made.append(el('bdi.host', { dir: 'ltr' }, host));
   }
   return made;
-}
-
-/** The sources that a text may name, by number. */
-export function byNumber(citations: Citation[], mark: (citation: Citation) => Node): Sources {
-  return (n) => {
-    const citation = citations.find((one) => one.n === n);
-    return citation ? mark(citation) : null;
-  };
 }

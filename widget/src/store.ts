@@ -61,20 +61,3 @@ export class Store {
     }
   }
 }
-
-/** Remembers that something happened; where nothing can be stored, it happens again. */
-export function remember(key: string): void {
-  try {
-    localStorage.setItem(key, '1');
-  } catch {
-    // as said
-  }
-}
-
-export function remembers(key: string): boolean {
-  try {
-    return localStorage.getItem(key) !== null;
-  } catch {
-    return false;
-  }
-}

@@ -118,8 +118,6 @@ export interface Line {
   /** Who wrote it, where that is a teammate. */
   name?: string;
   images?: HTMLCanvasElement[];
-  /** Of images that cannot be shown. */
-  imageCount?: number;
   citations?: Citation[];
   actions?: Action[];
   rating?: string;

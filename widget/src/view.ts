@@ -255,6 +255,7 @@ export class View {
     confirm.ariaLabel = words.restartAsk;
     confirm.hidden = false;
     yes.focus();
+    this.#end();
   }
 
   #answerRestart(yes: boolean): void {

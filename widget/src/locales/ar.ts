@@ -14,7 +14,6 @@ const words: Words = {
   attach: 'إضافة صور',
   removeImage: 'إزالة الصورة {n}',
   image: 'الصورة {n}',
-  images: 'عدد الصور: {n}',
   dropHere: 'أفلت الصور هنا',
   badImage: 'تعذّرت قراءة هذه الصورة.',
   tooManyImages: 'تتسع الرسالة لعدد {n} من الصور كحد أقصى.',

@@ -14,7 +14,6 @@ const words: Words = {
   attach: 'Bilder hinzufügen',
   removeImage: 'Bild {n} entfernen',
   image: 'Bild {n}',
-  images: '{n} Bilder',
   dropHere: 'Bilder hier ablegen',
   badImage: 'Dieses Bild konnte nicht gelesen werden.',
   tooManyImages: 'In eine Nachricht passen bis zu {n} Bilder.',

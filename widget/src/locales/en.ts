@@ -12,7 +12,6 @@ const words = {
   attach: 'Add images',
   removeImage: 'Remove image {n}',
   image: 'Image {n}',
-  images: '{n} images',
   dropHere: 'Drop images here',
   badImage: 'This image could not be read.',
   tooManyImages: 'Up to {n} images fit into a message.',

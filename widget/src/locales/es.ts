@@ -14,7 +14,6 @@ const words: Words = {
   attach: 'Añadir imágenes',
   removeImage: 'Quitar la imagen {n}',
   image: 'Imagen {n}',
-  images: '{n} imágenes',
   dropHere: 'Suelte las imágenes aquí',
   badImage: 'No se ha podido leer esta imagen.',
   tooManyImages: 'Caben hasta {n} imágenes en un mensaje.',

@@ -14,7 +14,6 @@ const words: Words = {
   attach: 'Ajouter des images',
   removeImage: 'Retirer l’image {n}',
   image: 'Image {n}',
-  images: '{n} images',
   dropHere: 'Déposez les images ici',
   badImage: 'Cette image n’a pas pu être lue.',
   tooManyImages: 'Un message contient {n} images au plus.',

@@ -14,7 +14,6 @@ const words: Words = {
   attach: 'Adicionar imagens',
   removeImage: 'Remover a imagem {n}',
   image: 'Imagem {n}',
-  images: '{n} imagens',
   dropHere: 'Solte as imagens aqui',
   badImage: 'Não foi possível ler esta imagem.',
   tooManyImages: 'Cabem até {n} imagens em uma mensagem.',
