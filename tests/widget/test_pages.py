@@ -39,7 +39,7 @@ def test_a_strict_policy_has_nothing_to_refuse(
     )
     stack.model.reply("With **style**.")
     headers = {"Content-Security-Policy": policy, "Cross-Origin-Embedder-Policy": "require-corp"}
-    visit.go(page_at("/strict", head="", headers=headers))
+    visit.go(page_at("/strict", head="", body="<h1>Northwind</h1>", headers=headers))
     visit.page.evaluate(
         "document.addEventListener('securitypolicyviolation', (e) => console.log('refused', e.blockedURI))"
     )
