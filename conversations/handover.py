@@ -151,7 +151,7 @@ def _ticket(visit: Visit, turn: Turn, handover: Handover, *, about: str) -> Tick
         conversation=turn.conversation,
         turn=turn,
         team_id=tickets.team_of(turn.org, handover.team),
-        subject=about,
+        subject=tickets.subject_of(about),
         message=about,
         source="handover",
         effect_key=f"turn:{turn.pk}:handover",

@@ -1,4 +1,4 @@
-"""Which key stands for which turn. The unique constraint decides between twins; only hashes are stored."""
+"""Which key stands for which turn or ticket. The unique constraint decides between twins; only hashes are stored."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import datetime as dt
 import hashlib
 import re
 import uuid
+from typing import Any
 
 from django.db import connection
 from django.db.models.functions import Now
 
-from conversations.models import IdempotencyKey
+from conversations.models import IdempotencyKey, Ticket
 from halo.errors import HaloError, InvalidRequest
 from orgs.models import Organization
 
@@ -18,10 +19,11 @@ KEPT = dt.timedelta(hours=24)
 _SHAPE = re.compile(r"[\x20-\x7e]{16,255}\Z")
 
 _INSERT = """
-INSERT INTO conversations_idempotencykey (org_id, scope, key_hash, body_hash, turn_id, created_at, expires_at)
-VALUES (%s, %s, %s, %s, %s, now(), now() + interval '1 second' * %s)
+INSERT INTO conversations_idempotencykey
+       (org_id, scope, key_hash, body_hash, turn_id, ticket_id, created_at, expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, now(), now() + interval '1 second' * %s)
 ON CONFLICT (org_id, scope, key_hash) DO UPDATE
-   SET body_hash = excluded.body_hash, turn_id = excluded.turn_id, ticket_id = NULL,
+   SET body_hash = excluded.body_hash, turn_id = excluded.turn_id, ticket_id = excluded.ticket_id,
        created_at = excluded.created_at, expires_at = excluded.expires_at
  WHERE conversations_idempotencykey.expires_at <= now()
 RETURNING id
@@ -50,26 +52,46 @@ def hashed(text: str) -> str:
 
 
 def find(*, org: Organization, scope: str, key: str, body_hash: str) -> uuid.UUID | None:
-    """The turn that this key stands for; raises Mismatch where it was used with another body."""
-    row = (
+    """The turn that this key stands for; raises Mismatch where it was used with another body, or for a ticket."""
+    row = _look_up(org, scope, key, body_hash)
+    if row is not None and row.turn_id is None:
+        raise Mismatch
+    return row.turn_id if row is not None else None
+
+
+def find_ticket(*, org: Organization, scope: str, key: str, body_hash: str) -> Ticket | None:
+    """The ticket that this key stands for; raises Mismatch where it was used with another body, or for a turn."""
+    row = _look_up(org, scope, key, body_hash)
+    if row is not None and row.ticket is None:
+        raise Mismatch
+    return row.ticket if row is not None else None
+
+
+def _look_up(org: Organization, scope: str, key: str, body_hash: str) -> IdempotencyKey | None:
+    row: IdempotencyKey | None = (
         IdempotencyKey.objects.for_org(org)
         .filter(scope=hashed(scope), key_hash=hashed(key), expires_at__gt=Now())
-        .values_list("turn_id", "body_hash")
         .first()
     )
-    if row is None:
-        return None
-    turn_id, known_hash = row
-    if turn_id is None or known_hash != body_hash:
+    if row is not None and row.body_hash != body_hash:
         raise Mismatch
-    return turn_id
+    return row
 
 
-def reserve(*, org: Organization, scope: str, key: str, body_hash: str, turn_id: uuid.UUID) -> bool:
-    """Binds the key to a turn that is about to be made; False where a twin was first.
+def reserve(
+    *,
+    org: Organization,
+    scope: str,
+    key: str,
+    body_hash: str,
+    turn_id: uuid.UUID | None = None,
+    ticket_id: uuid.UUID | None = None,
+) -> bool:
+    """Binds the key to a turn or ticket that is about to be made; False where a twin was first.
 
-    Comes first in accept's transaction: the twin's insert waits here until that transaction has ended.
+    Comes first in the transaction: the twin's insert waits here until that transaction has ended.
     """
+    values: list[Any] = [org.pk, hashed(scope), hashed(key), body_hash, turn_id, ticket_id, KEPT.total_seconds()]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [org.pk, hashed(scope), hashed(key), body_hash, turn_id, KEPT.total_seconds()])
+        cursor.execute(_INSERT, values)
         return cursor.fetchone() is not None

@@ -18,7 +18,7 @@ from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
 from conversations.turns import Claim
-from sessions import profile
+from sessions import behaviour, events, profile
 from sessions.models import Company, EndUser
 
 TICKETS_SHOWN = 5
@@ -37,7 +37,11 @@ class Reading:
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn = Turn.objects.for_org(held.org_id).select_related("org", "agent_version__agent").get(pk=held.turn_id)
+    turn = (
+        Turn.objects.for_org(held.org_id)
+        .select_related("org", "agent_version__agent", "conversation")
+        .get(pk=held.turn_id)
+    )
     snapshot = turn.snapshot
     end_user = _end_user(turn)
     company = _company(turn)
@@ -65,7 +69,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         tickets=_tickets(turn, end_user),
         waiting=[f"{call.name} {call.arguments}" for call in waiting],
         context=known.context,
-        behaviour=snapshot.get("behavior_context", ""),
+        behaviour=snapshot.get("behavior_context") or _behaviour(turn, end_user, now=now),
     )
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
@@ -110,6 +114,18 @@ def _end_user(turn: Turn) -> EndUser | None:
 def _company(turn: Turn) -> Company | None:
     pk = turn.snapshot.get("company")
     return Company.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
+
+
+def _behaviour(turn: Turn, end_user: EndUser | None, *, now: dt.datetime) -> str:
+    """What frustrated the visitor on the site, as far as its events tell; the request itself said nothing of it."""
+    # SECURITY: of the turn's own session, and of a user whom this request may be answered from.
+    happened = events.latest(
+        org_id=turn.org_id,
+        session_id=turn.conversation.session_id,
+        end_user_id=end_user.pk if end_user else None,
+        now=now,
+    )
+    return behaviour.summarise(happened)
 
 
 def _subject(turn: Turn, end_user: EndUser | None, company: Company | None) -> Subject:
@@ -184,7 +200,9 @@ def _tickets(turn: Turn, end_user: EndUser | None) -> list[str]:
     # SECURITY: tickets and earlier conversations are for verified users only.
     if end_user is None or not turn.verified:
         return []
-    rows = (
-        Ticket.objects.for_org(turn.org_id).filter(session__end_user=end_user).order_by("-created_at")[:TICKETS_SHOWN]
-    )
+    tickets = Ticket.objects.for_org(turn.org_id)
+    # Those of conversations hang on the session, those that were sent in on their requester.
+    of_talks = tickets.filter(session__end_user=end_user).order_by("-created_at")[:TICKETS_SHOWN]
+    sent_in = tickets.filter(requester=end_user, session=None).order_by("-created_at")[:TICKETS_SHOWN]
+    rows = of_talks.union(sent_in, all=True).order_by("-created_at")[:TICKETS_SHOWN]
     return [f"#{row.number} ({row.get_status_display()}, {row.created_at:%Y-%m-%d}): {row.subject}" for row in rows]

@@ -204,7 +204,7 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
             conversation=turn.conversation,
             turn=turn,
             team_id=rule.team.id,
-            subject=arrival.request.message,
+            subject=tickets.subject_of(arrival.request.message),
             message=arrival.request.message,
             source="routing",
             effect_key=f"turn:{turn.pk}:route",

@@ -8,8 +8,9 @@ from typing import Any
 from django.db import connection
 
 from conversations.models import Conversation, OutboxItem, Ticket, Turn
+from halo.ids import uuid7
 from orgs.models import Organization, Team
-from sessions.models import ChatSession
+from sessions.models import ChatSession, EndUser
 
 SUBJECT_LENGTH = 120
 
@@ -19,19 +20,21 @@ _NEXT_NUMBER = "UPDATE orgs_organization SET ticket_counter = ticket_counter + 1
 def open_ticket(
     *,
     org: Organization,
-    session: ChatSession | None,
-    conversation: Conversation,
-    turn: Turn,
     subject: str,
     message: str,
     source: str,
-    effect_key: str,
+    session: ChatSession | None = None,
+    conversation: Conversation | None = None,
+    turn: Turn | None = None,
+    requester: EndUser | None = None,
+    effect_key: str = "",
     team_id: Any = None,
     priority: str = Ticket.Priority.NORMAL,
     metadata: dict[str, Any] | None = None,
+    ticket_id: uuid.UUID | None = None,
 ) -> Ticket:
-    """The ticket of this effect, made at most once however often the effect is tried; inside a transaction."""
-    existing = Ticket.objects.for_org(org).filter(effect_key=effect_key).first()
+    """A new ticket; of an effect at most one, however often that is tried. Inside a transaction."""
+    existing = Ticket.objects.for_org(org).filter(effect_key=effect_key).first() if effect_key else None
     if existing is not None:
         return existing
     with connection.cursor() as cursor:
@@ -39,13 +42,15 @@ def open_ticket(
         cursor.execute(_NEXT_NUMBER, [org.pk])
         number = cursor.fetchone()[0]
     ticket = Ticket.objects.create(
+        id=ticket_id or uuid7(),
         org=org,
         number=number,
         session=session,
         conversation=conversation,
         turn=turn,
+        requester=requester,
         team_id=team_id,
-        subject=subject_of(subject),
+        subject=subject,
         message=message,
         source=source,
         priority=priority,

@@ -19,6 +19,7 @@ urlpatterns = [
     path("widget/<str:name>", widget.part, name="widget-part"),
     path("metrics", scraping.scrape, name="metrics"),
     path("api/sdk/", include("agents.api.urls")),
+    path("api/sdk/", include("sessions.api.urls")),
     path("api/sdk/", include("conversations.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

@@ -21,6 +21,7 @@ ANONYMOUS = "anonymous"
 # Claims that say something about the token and not about the user.
 ABOUT_THE_TOKEN = frozenset({"user_id", "sub", "iss", "aud", "exp", "nbf", "iat", "jti", "scope"})
 UPDATE_SCOPE = "users.update"
+UPDATE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,39 @@ def identify_bearer(*, org: Organization, token: str, now: dt.datetime, limit: i
     return Identity(user_id=_named(claims), verified=True, claims=_trusted(claims))
 
 
+def check_update_token(*, org: Organization, token: str, now: dt.datetime) -> None:
+    """Raises IdentityFailed unless the organisation's server allows with `token` to write users for an hour at most."""
+    # SECURITY: a browser's token has no such scope, and one with it is refused wherever a browser's is asked for.
+    claims = _claims_of(org=org, token=token, now=now, limit=MAX_TOKEN_BODY)
+    ends = claims.get("exp")
+    if claims.get("scope") != UPDATE_SCOPE or isinstance(ends, bool) or not isinstance(ends, (int, float)):
+        raise IdentityFailed
+    if ends > now.timestamp() + UPDATE_SECONDS + LEEWAY_SECONDS:
+        raise IdentityFailed
+
+
 def verify_identity(
     *, org: Organization, token: str, user_id: str | None, now: dt.datetime, limit: int = MAX_TOKEN_BODY
 ) -> dict[str, Any]:
     """The claims of a token that proves `user_id` (None: whomever it names); every flaw is the same IdentityFailed."""
-    # SECURITY: the one place where identity tokens are checked. HS256 only, the organisation's own active secrets
-    # only; `kid`, `jku`, `x5u` and `jwk` are never followed, `crit` makes a token invalid.
+    claims = _claims_of(org=org, token=token, now=now, limit=limit)
+    named = _named(claims)
+    if named in ("", ANONYMOUS) or (user_id is not None and _bytes(named) != _bytes(user_id)):
+        raise IdentityFailed
+    if claims.get("scope") == UPDATE_SCOPE:
+        raise IdentityFailed
+    return claims
+
+
+def _claims_of(*, org: Organization, token: str, now: dt.datetime, limit: int) -> dict[str, Any]:
+    """The claims of a token that one of the organisation's secrets signed; every flaw is the same IdentityFailed."""
+    # SECURITY: the one place where tokens are checked. HS256 only, the organisation's own active secrets only; `kid`,
+    # `jku`, `x5u` and `jwk` are never followed, `crit` makes a token invalid.
     if not token or len(token) > limit:
         raise IdentityFailed
     for secret in _active_secrets(org, now=now):
         try:
-            claims = _checked(token, secret)
-            named = _named(claims)
-            if named in ("", ANONYMOUS) or (user_id is not None and named.encode() != user_id.encode()):
-                raise IdentityFailed
-            if claims.get("scope") == UPDATE_SCOPE:
-                raise IdentityFailed
+            return _checked(token, secret)
         except IdentityFailed:
             raise
         except jwt.InvalidSignatureError:
@@ -99,7 +117,6 @@ def verify_identity(
             RecursionError,
         ):
             raise IdentityFailed from None
-        return claims
     raise IdentityFailed
 
 
@@ -111,6 +128,11 @@ def _named(claims: dict[str, Any]) -> str:
     """Whom the token names; `""` where that is nobody, or no string."""
     named = claims["user_id"] if "user_id" in claims else claims.get("sub")
     return named if isinstance(named, str) else ""
+
+
+def _bytes(text: str) -> bytes:
+    # Lone surrogates are legal in what is compared, and no UTF-8.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _checked(token: str, secret: str) -> dict[str, Any]:

@@ -141,8 +141,16 @@ class ChatSession(TenantModel):
 class Event(TenantModel):
     """Something a visitor did on the site. No unique constraint: it may be partitioned by id one day."""
 
-    session = models.ForeignKey(ChatSession, null=True, blank=True, on_delete=models.CASCADE, related_name="events")
-    end_user = models.ForeignKey(EndUser, null=True, blank=True, on_delete=models.CASCADE, related_name="events")
+    # They come by the thousand a second, so no index of theirs may be the beginning of another.
+    org = models.ForeignKey(
+        "orgs.Organization", on_delete=models.PROTECT, related_name="+", verbose_name="organisation", db_index=False
+    )
+    session = models.ForeignKey(
+        ChatSession, null=True, blank=True, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
+    end_user = models.ForeignKey(
+        EndUser, null=True, blank=True, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
     event_type = models.CharField(max_length=100)
     element_selector = models.TextField(blank=True, default="")
     page_url = models.CharField(max_length=2000, blank=True, default="")
@@ -152,6 +160,7 @@ class Event(TenantModel):
     class Meta:
         indexes = [
             models.Index(fields=["session", "id"], name="event_session"),
+            models.Index(fields=["end_user", "id"], name="event_end_user"),
             models.Index(fields=["org", "created_at"], name="event_retention"),
         ]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from halo.api import strict_json
 from orgs.models import Organization
-from sessions import profile
 from sessions.identity import Identity
 from sessions.models import ChatSession, Company, EndUser
+from sessions.people import see_user
 
 # A chain longer than this is a defect or an attack; the visitor simply gets a fresh session.
 MAX_HOPS = 10
@@ -43,7 +43,7 @@ def enter(
 
     Locks end user, then session: everyone who locks both does it in this order.
     """
-    end_user = _end_user(org, identity, now=now) if identity.user_id else None
+    end_user = see_user(org=org, identity=identity, now=now) if identity.user_id else None
     found = _lock(org, session_id=session_id) if session_id else None
     session, heir_of = _follow(found, org=org, identity=identity, end_user=end_user, now=now)
     is_new = session is None
@@ -66,13 +66,57 @@ def enter(
         session.company = company
         changed.append("company")
     if is_new:
-        session.save(force_insert=True)
-        if heir_of is not None:
-            heir_of.successor = session
-            heir_of.save(update_fields=["successor"])
+        _start(session, heir_of)
     elif changed:
         session.save(update_fields=changed)
     return Visit(session=session, end_user=speaker, company=company, is_new=is_new)
+
+
+def join(
+    *,
+    org: Organization,
+    identity: Identity,
+    end_user: EndUser | None,
+    session_id: str,
+    may_start: bool,
+    now: dt.datetime,
+) -> ChatSession:
+    """The session to which something that is no message belongs, linked to the user whom the request names.
+
+    Raises NewSessionNeeded as `enter` does. Who is named was locked by the caller, as everywhere before the session.
+    """
+    session, heir_of = _follow(
+        _lock(org, session_id=session_id), org=org, identity=identity, end_user=end_user, now=now
+    )
+    if session is not None:
+        if end_user is not None and session.end_user_id is None:
+            session.end_user = end_user
+            session.save(update_fields=["end_user"])
+        return session
+    if not may_start:
+        raise NewSessionNeeded
+    session = ChatSession(org=org, end_user=end_user or (heir_of.end_user if heir_of is not None else None))
+    _start(session, heir_of)
+    return session
+
+
+def link(*, org: Organization, end_user: EndUser, session_id: str, now: dt.datetime) -> bool:
+    """Makes an anonymous session of this id the user's, with its transcript and tickets, once; whether it did.
+
+    Unknown, foreign, expired and somebody's are all False.
+    """
+    if not strict_json.is_storable(session_id):
+        return False
+    # One conditional statement, so that of two users who ask at once one gets it.
+    orphan = ChatSession.objects.for_org(org).filter(session_id=session_id, end_user=None, verified_only=False)
+    return bool(orphan.filter(expires_at__gt=now).update(end_user=end_user))
+
+
+def claimed_company(identity: Identity) -> str:
+    """The customer's own id of the company that the token claims for its user; empty where it claims none."""
+    claimed = identity.claims.get("company_id")
+    named = isinstance(claimed, (str, int)) and not isinstance(claimed, bool)
+    return str(claimed).strip()[:255] if named else ""
 
 
 def find_owned(*, org: Organization, session_id: str, identity: Identity, now: dt.datetime) -> ChatSession | None:
@@ -129,6 +173,13 @@ def _follow(
     return None, None
 
 
+def _start(session: ChatSession, heir_of: ChatSession | None) -> None:
+    session.save(force_insert=True)
+    if heir_of is not None:
+        heir_of.successor = session
+        heir_of.save(update_fields=["successor"])
+
+
 def _lock(org: Organization, **which: Any) -> ChatSession | None:
     return (
         ChatSession.objects.for_org(org)
@@ -139,24 +190,9 @@ def _lock(org: Organization, **which: Any) -> ChatSession | None:
     )
 
 
-def _end_user(org: Organization, identity: Identity, *, now: dt.datetime) -> EndUser:
-    """The user the request names, made where new, with `last_seen` and the verified claims written."""
-    users = EndUser.objects.for_org(org).select_related("company")
-    user = users.filter(external_id=identity.user_id).first()
-    if user is None:
-        # Two first requests at once: the loser of the unique constraint reads the winner's row.
-        user, _ = users.get_or_create(org=org, external_id=identity.user_id, defaults={"last_seen": now})
-    user.last_seen = now
-    changed = ["last_seen", "updated_at", *profile.apply_claims(user, identity.claims)]
-    user.save(update_fields=changed)
-    return user
-
-
 def _company(org: Organization, *, identity: Identity, end_user: EndUser | None, company_id: str) -> Company | None:
     """The company whose data this turn may see."""
-    claimed = identity.claims.get("company_id")
-    named = isinstance(claimed, (str, int)) and not isinstance(claimed, bool)
-    claimed = str(claimed).strip()[:255] if named else ""
+    claimed = claimed_company(identity)
     if identity.verified and end_user is not None and claimed:
         if end_user.company is None or end_user.company.external_id != claimed:
             company, _ = Company.objects.for_org(org).get_or_create(org=org, external_id=claimed)

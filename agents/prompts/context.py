@@ -7,7 +7,6 @@ from typing import Any
 
 from agents.prompts.values import humanised, one_line, quoted
 
-TYPES = ("list", "integration", "error", "status", "config", "feature", "metric", "relationship", "custom")
 _PRIMARY = ("label", "name", "title")
 _RAISE = "(Raise these problems with the visitor without being asked.)"
 

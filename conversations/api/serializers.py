@@ -7,11 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agents.prompts.context import TYPES
 from conversations import requests
 from conversations.models import Conversation, Turn
 from conversations.requests import ChatRequest
 from halo.api import strict_json
+from halo.api.entries import ContextField
 from halo.api.fields import StrictArray, StrictChoice, StrictObject, StrictOneOf, StrictString, validated
 from halo.errors import InvalidRequest
 
@@ -22,19 +22,6 @@ ROLES = dict.fromkeys(("user", "visitor", "customer", "human"), "user") | dict.f
     ("assistant", "ai", "agent", "bot"), "assistant"
 )
 
-_CONTEXT = {
-    "type": "object",
-    "nullable": True,
-    "additionalProperties": {
-        "type": "object",
-        "properties": {
-            "label": {"type": "string", "minLength": 1, "maxLength": ID_LENGTH},
-            "type": {"type": "string", "enum": list(TYPES)},
-            "value": {},
-        },
-        "required": ["label", "value"],
-    },
-}
 _IMAGES = {"type": "array", "nullable": True, "maxItems": 10, "items": {"type": "string"}}
 _HISTORY_LINE = {
     "type": "object",
@@ -47,17 +34,6 @@ _HISTORY_LINE = {
     },
 }
 _HISTORY = {"type": "array", "nullable": True, "maxItems": HISTORY_ITEMS, "items": _HISTORY_LINE}
-
-
-@extend_schema_field(_CONTEXT)
-class ContextField(StrictObject):
-    """Context entries by key: `{label, type?, value}`."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        entries = super().to_internal_value(data)
-        for key, entry in entries.items():
-            _check_entry(key, entry)
-        return entries
 
 
 @extend_schema_field(_IMAGES)
@@ -144,12 +120,6 @@ class FeedbackSerializer(serializers.Serializer[Any]):
     comment = StrictString(max_length=2_000)
 
 
-class DoneSerializer(serializers.Serializer[Any]):
-    """It was done."""
-
-    success = serializers.BooleanField()
-
-
 def read_chat_request(body: dict[str, Any]) -> ChatRequest:
     """The typed request in a parsed body; raises InvalidRequest that names the first field to blame."""
     return ChatRequest(**validated(ChatSerializer(data=body)), body_hash=requests.hash_of(body))
@@ -158,21 +128,6 @@ def read_chat_request(body: dict[str, Any]) -> ChatRequest:
 def read_feedback(body: dict[str, Any]) -> dict[str, str]:
     """The fields of a thumb; raises InvalidRequest that names the first field to blame."""
     return validated(FeedbackSerializer(data=body))
-
-
-def _check_entry(key: str, entry: Any) -> None:
-    def refuse(problem: str) -> InvalidRequest:
-        return InvalidRequest(f"context: the entry {key[:100]!r} {problem}", field="context")
-
-    if not isinstance(entry, dict):
-        raise refuse("must be an object")
-    label, kind = entry.get("label"), entry.get("type")
-    if not isinstance(label, str) or not label.strip() or len(label) > ID_LENGTH:
-        raise refuse(f"needs a label of 1 to {ID_LENGTH} characters")
-    if kind not in (None, "") and kind not in TYPES:
-        raise refuse(f"has a type that is not one of {', '.join(TYPES)}")
-    if "value" not in entry:
-        raise refuse("has no value")
 
 
 def _history_line(line: Any) -> dict[str, str]:

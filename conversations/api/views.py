@@ -15,7 +15,6 @@ from conversations import idempotency, labels, services, streaming, tape, turn_a
 from conversations.api.serializers import (
     ChatResponseSerializer,
     ChatSerializer,
-    DoneSerializer,
     FeedbackSerializer,
     TurnSerializer,
     read_chat_request,
@@ -28,7 +27,7 @@ from conversations.services import Accepted
 from conversations.turn_access import Owned
 from halo.api.addresses import client_address, page_of
 from halo.api.parsers import json_body
-from halo.api.schema import errors
+from halo.api.schema import DoneSerializer, errors
 from orgs.authentication import Access, WidgetKeyAuthentication
 from orgs.models import Organization
 

@@ -90,6 +90,26 @@ class StrictOneOf(StrictString):
         return value
 
 
+class StrictBoolean(serializers.Field[bool, Any, bool, Any]):
+    """`true` or `false`; absent, `null` and `""` mean false."""
+
+    default_error_messages = {"type": "must be true or false"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, default=False, **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(False if data is None or data == "" else data)
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("type")
+        return data
+
+    def to_representation(self, value: bool) -> bool:
+        return value
+
+
 class StrictObject(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
     """A JSON object of limited length as JSON text; absent, `null` and `""` mean `{}`."""
 

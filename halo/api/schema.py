@@ -18,6 +18,12 @@ class ErrorSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
 
 
+class DoneSerializer(serializers.Serializer[Any]):
+    """It was done."""
+
+    success = serializers.BooleanField()
+
+
 MEANINGS = {
     400: "Shape, type or limit; the JSON is not strict.",
     401: "The widget key is missing, unknown, revoked, or refuses the origin.",
@@ -55,6 +61,15 @@ class StrictStringSchema(OpenApiSerializerFieldExtension):
             # The empty string is another way to leave an optional enum out.
             schema = {"type": "string", "enum": [*choices, "", None] if self.target.blank else list(choices)}
         return schema
+
+
+class StrictBooleanSchema(OpenApiSerializerFieldExtension):
+    """Flags."""
+
+    target_class = "halo.api.fields.StrictBoolean"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 class StrictObjectSchema(OpenApiSerializerFieldExtension):

@@ -1,0 +1,1 @@
+"""What sites and servers tell of people, companies and events."""
