@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from agents.tools import try_page
 from conversations import scraping
 from conversations.admin import rehearsal
-from halo import health, widget
+from halo import demo_site, health, widget
 
 urlpatterns = [
     path("", health.front_door, name="front-door"),
@@ -17,6 +17,8 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("widget.js", widget.loader, name="widget"),
     path("widget/<str:name>", widget.part, name="widget-part"),
+    path("demo/", demo_site.shop, name="demo-shop"),
+    path("demo/token", demo_site.token, name="demo-token"),
     path("metrics", scraping.scrape, name="metrics"),
     path("api/sdk/", include("agents.api.urls")),
     path("api/sdk/", include("sessions.api.urls")),

@@ -123,6 +123,8 @@ TABLE: dict[str, dict[str, dict[str, int]]] = {
     "health/ready": {"GET": {"nobody": 200, "key": 200, "revoked": 200, "teammate": 200}},
     "widget.js": {"GET": {"nobody": 200, "key": 200, "revoked": 200, "teammate": 200}},
     "widget/<str:name>": {"GET": {"nobody": 404, "key": 404, "revoked": 404, "teammate": 404}},
+    "demo/": {"GET": {"nobody": 404, "key": 404, "revoked": 404, "teammate": 404}},
+    "demo/token": {"GET": {"nobody": 404, "key": 404, "revoked": 404, "teammate": 404}},
     "metrics": {"GET": {"nobody": 404, "key": 404, "revoked": 404, "teammate": 404}},
     "api/schema/": {"GET": {"nobody": 200, "key": 200, "revoked": 200, "teammate": 200}},
     "api/docs/": {"GET": {"nobody": 200, "key": 200, "revoked": 200, "teammate": 200}},

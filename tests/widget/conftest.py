@@ -22,11 +22,14 @@ from tests.widget.wires import Wire
 CHROMIUM = os.environ.get("HALO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS = ROOT / ".venv" / "screenshots"
 
+# An organisation beside Acme that asks whoever names a user to prove it, and agents with something to say.
 # Guard and handing over have tests of their own: here the model's words are what is to be shown.
 FURNISH = """
+import json
 from agents.models import Agent
-from agents.services import change_agent
+from agents.services import change_agent, create_ready_org
 from agents.knowledge.importing import Draft, import_articles
+made = create_ready_org(name="Verified", verify_identity=True)
 for agent in Agent.objects.select_related("org"):
     agent.name, agent.guard, agent.escalation = "Nova", False, "off"
     agent.greeting = "Hi! Ask me anything about Northwind."
@@ -35,6 +38,7 @@ for agent in Agent.objects.select_related("org"):
     resetting = Draft(external_id="doc_017", title="Resetting a password", url="https://help.northwind.example/reset",
                       content="To reset your password, open Settings and choose Security. A link comes by e-mail.")
     import_articles(org=agent.org, source_name="Help", drafts=[resetting])
+print(json.dumps({"org_id": str(made.org.pk), "widget_key": made.widget_key, "identity_secret": made.identity_secret}))
 """
 
 
@@ -51,9 +55,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, di
     if CHROMIUM is None:
         pytest.skip("no chromium here: install Debian's chromium, or name one in HALO_CHROMIUM")
     with running(tmp_path_factory.mktemp("widget")) as stack:
-        verified = json.loads(stack.manage("create_org", "Verified", "--verify-identity", "--json").splitlines()[-1])
-        stack.manage("shell", "-c", FURNISH)
-        yield stack, verified
+        yield stack, json.loads(stack.manage("shell", "-c", FURNISH).splitlines()[-1])
 
 
 @pytest.fixture(scope="session")

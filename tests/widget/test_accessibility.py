@@ -86,20 +86,21 @@ def test_no_state_breaks_a_rule(
 
 
 @needs_axe
-@pytest.mark.parametrize("colour", ["#ffff00", "#000000", "#ffffff", "#777777", "#e60049", "#00ff7f"])
+@pytest.mark.parametrize(
+    ("colour", "theme"),
+    [("#ffff00", "light"), ("#ffff00", "dark"), ("#000000", "dark"), ("#ffffff", "light"), ("#777777", "light")],
+)
 def test_every_colour_of_a_customer_can_be_read(
-    stack: Stack, visits: Callable[..., Visit], page_at: Callable[..., str], colour: str, shots: Path
+    stack: Stack, visits: Callable[..., Visit], page_at: Callable[..., str], colour: str, theme: Any, shots: Path
 ) -> None:
-    for theme in ("light", "dark"):
-        visit = visits(color_scheme=theme)
-        visit.page.route("**/api/sdk/config*", in_colour(colour))
-        stack.model.reply(TELLING)
-        visit.go(page_at("/axe")).open().say("How do I reset my password?")
-        expect(visit.page.locator("halo-agents .thumbs")).to_have_count(1)
-        visit.field.fill("More")
-        assert violations(visit) == []
-        if colour == "#ffff00":
-            visit.shot(shots, f"yellow-{theme}")
+    visit = visits(color_scheme=theme)
+    visit.page.route("**/api/sdk/config*", in_colour(colour))
+    stack.model.reply(TELLING)
+    visit.go(page_at("/axe")).open().say("How do I reset my password?")
+    expect(visit.page.locator("halo-agents .thumbs")).to_have_count(1)
+    visit.field.fill("More")
+    assert violations(visit) == []
+    visit.shot(shots, f"colour-{colour[1:]}-{theme}")
 
 
 def active(visit: Visit) -> str:

@@ -81,15 +81,17 @@ def test_an_anonymous_conversation_becomes_the_users(
     answered(visit)
     session = json.loads(visit.page.evaluate("Object.values(localStorage)[0]"))["session"]
 
-    visit.page.evaluate("([token]) => HaloAgents.getInstance().identify('u4', {}, { userToken: token })", [token("u4")])
+    visit.page.evaluate(
+        "([token]) => HaloAgents.getInstance().identify('u4', { name: 'Uma' }, { userToken: token })", [token("u4")]
+    )
     visit.say("It is me")
     answered(visit, 2)
 
     owner = (
-        "SELECT u.external_id FROM chat_sessions_chatsession s JOIN chat_sessions_enduser u ON u.id = s.end_user_id "
+        "SELECT u.external_id, u.name FROM chat_sessions_chatsession s JOIN chat_sessions_enduser u ON u.id = s.end_user_id "
         "WHERE s.session_id = %s"
     )
-    assert stack.sql(owner, session) == [("u4",)]
+    assert stack.sql(owner, session) == [("u4", "Uma")]
     expect(visit.typed).to_have_text(["Hello", "It is me"])
 
 

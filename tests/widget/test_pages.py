@@ -50,8 +50,8 @@ def test_a_strict_policy_has_nothing_to_refuse(
     expect(visit.page.get_by_role("img", name="Image 1")).to_be_visible()
     # Of all that was refused there is only the page's own icon.
     assert [line for line in visit.console if "'data:,'" not in line] == []
-    box = visit.launcher.bounding_box()
-    assert box is not None and box["width"] == 56, "the style sheet is there"
+    box = visit.panel.bounding_box()
+    assert box is not None and box["width"] == 400, "the style sheet is there"
 
 
 def test_nothing_on_the_page_moves(visit: Visit, page_at: Callable[..., str]) -> None:

@@ -247,7 +247,7 @@ export class Chat {
 
   #finish(line: Line, answer: Answer, fresh: boolean): void {
     const human = answer.routing?.action === 'human';
-    if (human) {
+    if (human && !this.store.read().human) {
       this.store.write({ human: true });
       this.screen.changed();
     }

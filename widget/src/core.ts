@@ -277,7 +277,7 @@ class Widget implements Instance {
     if (this.#view.isOpen) this.#seen();
     else if ((line.id ?? '') > seen) {
       if (wishes(this.config).badge !== false) this.#view.unread(true);
-      if (wishes(this.config).autoOpenUnseen && !isManual(this.config)) this.#view.open();
+      if (wishes(this.config).autoOpenUnseen && !isManual(this.config)) this.#view.open(true);
     }
   }
 

@@ -107,7 +107,8 @@ export class View {
     for (const [name, value] of Object.entries(colours)) this.#root.style.setProperty(name, value);
   }
 
-  open(): void {
+  /** Opens the panel; `quietly` leaves the focus where somebody may be writing. */
+  open(quietly = false): void {
     if (this.isOpen) return;
     this.isOpen = true;
     this.#cameFrom = document.activeElement instanceof HTMLElement && document.activeElement !== document.body ? document.activeElement : null;
@@ -118,7 +119,8 @@ export class View {
     this.unread(false);
     this.#end();
     // Where a keyboard would slide in over the conversation, it waits until it is asked for.
-    if (matchMedia('(pointer: coarse)').matches) this.#list.focus({ preventScroll: true });
+    if (quietly) this.#cameFrom = null;
+    else if (matchMedia('(pointer: coarse)').matches) this.#list.focus({ preventScroll: true });
     else this.#composer.field.focus({ preventScroll: true });
     this.hooks.opened();
   }
