@@ -38,11 +38,26 @@ def choose(org: Organization, agent_id: str) -> AgentCard:
     return card
 
 
-@functools.lru_cache(maxsize=4096)
 def config_of(version_id: int) -> AgentConfig:
-    """The configuration of a published version; versions are insert-only, so it is kept for ever."""
+    """The configuration of a published version."""
+    return _published(version_id)[1]
+
+
+def version_of(version_id: int, *, org: Organization) -> AgentVersion:
+    """The published version with its agent, shared and only to be read; but for its id and agent nothing is loaded."""
+    agent_id = _published(version_id)[0]
+    agent = per_version(
+        org.pk, org.config_version, f"agent {agent_id}", lambda: Agent.objects.for_org(org).get(pk=agent_id)
+    )
+    return AgentVersion(pk=version_id, agent=agent)
+
+
+@functools.lru_cache(maxsize=4096)
+def _published(version_id: int) -> tuple[uuid.UUID, AgentConfig]:
+    """Agent and configuration of a version; versions are insert-only, so they are kept for ever."""
     # The id comes from a turn of ours, never from outside.
-    return AgentConfig.from_json(AgentVersion.objects.values_list("config", flat=True).get(pk=version_id))
+    agent_id, config = AgentVersion.objects.values_list("agent_id", "config").get(pk=version_id)
+    return agent_id, AgentConfig.from_json(config)
 
 
 def _cards(org: Organization) -> list[AgentCard]:

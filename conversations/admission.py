@@ -18,7 +18,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection
 
-from conversations import turns
+from conversations import tape, turns
 from conversations.models import ANSWER_WITHIN
 from halo import metrics, wire
 from halo.db import release_connection
@@ -73,12 +73,14 @@ end
 return {'', 0}
 """
 
+# KEYS: waiting, heard, what may be there; ARGV: the turn.
 _HEAR = """
-if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
-local key = KEYS[2] .. redis.call('TIME')[1]
-redis.call('INCR', key)
-redis.call('EXPIRE', key, 10)
-return 1
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
+  local key = KEYS[2] .. redis.call('TIME')[1]
+  redis.call('INCR', key)
+  redis.call('EXPIRE', key, 10)
+end
+return redis.call('EXISTS', KEYS[3])
 """
 
 _IN_FLIGHT = "SELECT 1 FROM conversations_turn WHERE status IN ('queued', 'running')"
@@ -178,20 +180,29 @@ def _ask(keys: list[str], *wanted: str | int) -> str | None:
     return str(reason)
 
 
-def heard(turn_id: uuid.UUID) -> None:
-    """A worker has come for the turn, whatever becomes of it; `enter` goes by the pace at which that happens."""
+def heard(turn_id: uuid.UUID) -> bool:
+    """A worker has come for the turn, whatever becomes of it; `enter` goes by the pace at which that happens.
+
+    False where nobody has opened the turn's tape so far, which is asked with it to ask once.
+    """
     with contextlib.suppress(wire.WireAway), wire.calling() as client:
-        client.eval(_HEAR, 2, _WAITING, _HEARD, str(turn_id))
+        return bool(client.eval(_HEAR, 3, _WAITING, _HEARD, tape.key_of(turn_id), str(turn_id)))
+    return True
 
 
 def leave(turn_id: uuid.UUID, *, org_id: uuid.UUID) -> None:
     """The turn has ended, or was not made; its place is free."""
     with contextlib.suppress(wire.WireAway), wire.calling() as client:
         pipe = client.pipeline(transaction=False)
-        pipe.zrem(_ALL, f"{turn_id}:{org_id}")
-        pipe.zrem(_of(org_id), str(turn_id))
-        pipe.zrem(_WAITING, str(turn_id))
+        free(pipe, turn_id, org_id=org_id)
         pipe.execute()
+
+
+def free(pipe: Any, turn_id: uuid.UUID, *, org_id: uuid.UUID) -> None:
+    """Puts the freeing of a turn's place into a pipeline of redis-py's."""
+    pipe.zrem(_ALL, f"{turn_id}:{org_id}")
+    pipe.zrem(_of(org_id), str(turn_id))
+    pipe.zrem(_WAITING, str(turn_id))
 
 
 def set_right() -> int:

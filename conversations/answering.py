@@ -42,8 +42,7 @@ def serve(turn_id: uuid.UUID) -> None:
     ends_at = time.monotonic() + SERVE_SECONDS
     in_hand.beginning.enter()
     try:
-        admission.heard(turn_id)
-        freed = answer(turn_id)
+        freed = answer(turn_id, is_followed=admission.heard(turn_id))
     finally:
         in_hand.beginning.leave()
     while freed is not None and freed not in in_hand.full_orgs() and processes.current_id(wait_seconds=0) is not None:
@@ -60,10 +59,11 @@ def serve(turn_id: uuid.UUID) -> None:
     release_connection()
 
 
-def answer(turn_id: uuid.UUID) -> uuid.UUID | None:
+def answer(turn_id: uuid.UUID, *, is_followed: bool = True) -> uuid.UUID | None:
     """Answers the turn if it can be claimed; every other case is a normal return.
 
-    Returns its organisation where others of that were held back meanwhile.
+    Returns its organisation where others of that were held back meanwhile. `is_followed`: False where nobody listens
+    yet to how the answer comes to be.
     """
     process_id = processes.current_id()
     full = in_hand.full_orgs()
@@ -78,16 +78,16 @@ def answer(turn_id: uuid.UUID) -> uuid.UUID | None:
     with structlog.contextvars.bound_contextvars(
         turn_id=str(turn_id), attempt=held.attempt, request_id=held.request_id
     ):
-        return held.org_id if _answer(held) else None
+        return held.org_id if _answer(held, is_followed=is_followed) else None
 
 
-def _answer(held: Claim) -> bool:
+def _answer(held: Claim, *, is_followed: bool) -> bool:
     turn_id, started = held.turn_id, time.monotonic()
     if held.attempt == 1:
         metrics.observe("halo_pickup_seconds", held.waited)
     in_hand.took(held)
     try:
-        _attempt(held, started)
+        _attempt(held, started, is_followed=is_followed)
     except Overtaken:
         log.info("turn_overtaken")
         # Also where a commit's answer was lost and its repeat found the turn done: nobody else tells the waiters.
@@ -103,13 +103,14 @@ def _answer(held: Claim) -> bool:
     return others_wait
 
 
-def _attempt(held: Claim, started: float) -> None:
+def _attempt(held: Claim, started: float, *, is_followed: bool) -> None:
     reading = _persist(lambda: read(held, now=timezone.now()))
     in_hand.beginning.leave()
     config = reading.case.config
     deadline = started + min(float(config.deadline_seconds), held.seconds_left)
     progress = Progress(began=started)
-    outlet = TapeOutlet(held.turn_id, attempt=held.attempt, keeps_text=reading.turn.keeps_text)
+    keeps_text = reading.turn.keeps_text
+    outlet = TapeOutlet(held.turn_id, attempt=held.attempt, keeps_text=keeps_text, is_heard=is_followed)
     try:
         if _ends_with_what_left(reading, held, progress):
             return
@@ -231,17 +232,20 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
     counted = dataclasses.replace(reply, spent=_spent(reading, progress))
     trace = _persist(lambda: tracing.trace_of(reading, progress))
 
-    def write() -> None:
+    def write() -> bool:
+        if not progress.effects and handover is None:
+            return settle(reading.turn, counted, held=held, trace=trace)
         with transaction.atomic():
             done = effects.perform(reading, held, progress, handover)
             final = dataclasses.replace(counted, actions=done.actions, explanation={**reply.explanation, **done.why})
-            settle(reading.turn, final, held=held)
-            tracing.write(trace)
+            return settle(reading.turn, final, held=held, trace=trace)
 
-    _persist(write)
+    more_was_said = _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     measuring.count_answer(reply.outcome, seconds=held.waited + milliseconds_since(progress.began) / 1000)
-    ending.announce(held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt)
+    ending.announce(
+        held.turn_id, held.conversation_id, org_id=held.org_id, attempt=held.attempt, was_last=not more_was_said
+    )
     if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 
-import redis
 import structlog
-from celery import current_app
-from kombu.exceptions import OperationalError
 
-from halo import wire
+from halo import broker, wire
 from halo.db import release_connection
 
 log = structlog.get_logger(__name__)
 ANSWER_TURN = "conversations.tasks.answer_turn"
 SEND_OUTBOX = "conversations.tasks.send_outbox"
 REHEARSE = "conversations.tasks.rehearse"
-# As many as Celery keeps connections for ringing: who waits for one of those would not see that Redis has gone.
-_gate = threading.BoundedSemaphore(10)
 
 
 def ring(turn_id: uuid.UUID) -> bool:
@@ -42,14 +36,9 @@ def _send(name: str, *args: str) -> bool:
         return False
     # Ringing may take half a second, during which nobody should sit on a connection of the pool.
     release_connection()
-    with _gate:
-        if wire.is_away():
-            return False  # whoever rang before us has found out
-        try:
-            # Without `retry=False` a frozen Redis holds the caller for seconds.
-            current_app.send_task(name, args=args, retry=False, ignore_result=True)
-        except (OperationalError, redis.exceptions.RedisError, OSError) as error:
-            wire.mark_away()
-            log.warning("bell_not_rung", error=type(error).__name__)
-            return False
+    try:
+        broker.post(name, *args)
+    except wire.WireAway as away:
+        log.warning("bell_not_rung", error=type(away.__cause__).__name__)
+        return False
     return True

@@ -33,6 +33,8 @@ class Door:
             response = bare_response(refused.status, request_id=request.halo_request_id)  # type: ignore[attr-defined]
             response["Retry-After"] = str(refused.retry_after)
             response["Content-Length"] = str(len(response.content))
+            # Django would log an error for it, which cost more than the refusal itself.
+            response._has_been_logged = True  # type: ignore[attr-defined]
             return response
         admission.hold()
         try:

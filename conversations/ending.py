@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 
 import structlog
 
 from conversations import admission, bell, live, tape, turns
 from conversations.turns import NOTHING_SPENT, Claim, Spent
-from halo import metrics
+from halo import metrics, wire
 
 log = structlog.get_logger(__name__)
 
 
-def announce(turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0) -> None:
+def announce(
+    turn_id: uuid.UUID, conversation_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int = 0, was_last: bool = False
+) -> None:
     """Tells waiters and watchers to read the rows, frees the turn's place and rings for the next turn.
 
-    Call it after the commit that ended the turn.
+    Call it after the commit that ended the turn. `was_last`: whoever ended it saw, holding the conversation's row, that
+    nothing was said after it.
     """
-    tape.append(turn_id, attempt=attempt, kind="done")
-    live.tell(conversation_id)
-    admission.leave(turn_id, org_id=org_id)
-    following = turns.next_queued(conversation_id)
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        pipe = client.pipeline(transaction=False)
+        tape.add(pipe, turn_id, attempt=attempt, kind="done")
+        live.add(pipe, conversation_id)
+        admission.free(pipe, turn_id, org_id=org_id)
+        pipe.execute()
+    following = None if was_last else turns.next_queued(conversation_id)
     if following is not None:
         # From here on it is about another request.
         with structlog.contextvars.bound_contextvars(request_id=following.request_id):

@@ -14,12 +14,13 @@ from agents.deciding import with_away
 from agents.escalation import Handover
 from agents.teams import find_team
 from conversations import bell, tickets, waiting
-from conversations.arrivals import Arrival, facts_about, write_turn
+from conversations.arrivals import Arrival, facts_about
 from conversations.at_once import leave_to_teammate, settle_at_once
 from conversations.idempotency import hashed
 from conversations.models import Conversation, Message, Ticket, Turn
 from conversations.recording import Reply
 from conversations.requests import ChatRequest
+from conversations.storing import store
 from halo.db import release_connection
 from halo.errors import HaloError, NotFound
 from halo.ids import uuid7
@@ -112,8 +113,10 @@ def _hand_over(arrival: Arrival) -> uuid.UUID:
     if handover is None:
         raise NotOffered
     about = (_last_words(before) if before is not None else "") or handover.reason
-    turn = write_turn(arrival, visit, uuid7())
-    if turn.conversation.taken_over_by_id is not None:
+    turn_id = uuid7()
+    stored = store(arrival, visit, turn_id)
+    turn = stored.turn(arrival, visit, turn_id)
+    if stored.taken_over_by_id is not None:
         leave_to_teammate(turn, config.takeover_text)
         return turn.pk
     ticket = _ticket(visit, turn, handover, about=about)

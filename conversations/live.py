@@ -5,6 +5,7 @@ Nothing is written where nobody watches, so that a conversation without a reader
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from dataclasses import dataclass, field
@@ -29,11 +30,13 @@ class Nudge:
 
 def tell(conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] | None = None) -> None:
     """Nudges whoever watches; after the commit, and without effect where nobody does or Redis is away."""
-    try:
-        with wire.calling() as client:
-            client.xadd(_key(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
-    except wire.WireAway:
-        return
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        add(client, conversation_id, kind, data)
+
+
+def add(client: Any, conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] | None = None) -> None:
+    """The same as one command among others of a pipeline."""
+    client.xadd(_key(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
 
 
 def watch(conversation_id: uuid.UUID) -> str:

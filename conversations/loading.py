@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Subquery
 
@@ -18,10 +19,48 @@ from conversations.facts import facts_of
 from conversations.models import Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from conversations.thinking import Case
 from conversations.turns import Claim
+from halo import db
+from orgs.caching import organization_of
 from sessions import behaviour, events, profile
 from sessions.models import Company, EndUser
 
 TICKETS_SHOWN = 5
+_BY: dict[str, str] = {Message.Author.TEAMMATE: "Teammate", Message.Author.SYSTEM: "Automatic message"}
+
+# All of a turn that its answer is made from, in one statement. Its predecessors have ended when it was claimed, so that
+# their replies are there.
+_WANTED = {
+    "id",
+    "org_id",
+    "conversation_id",
+    "seq",
+    "agent_version_id",
+    "mode",
+    "verified",
+    "snapshot",
+    "keeps_text",
+    "attempt",
+}
+_COLUMNS = [field.attname for field in Turn._meta.concrete_fields if field.attname in _WANTED]
+_READ = f"""
+SELECT o.config_version, (SELECT session_id FROM conversations_conversation WHERE id = t.conversation_id),
+       (SELECT json_agg(json_build_array(m.id, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
+          FROM (SELECT id, author, text, image_count, seq, part FROM conversations_message
+                 WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= t.seq
+                 ORDER BY seq DESC, part DESC LIMIT %(lines)s) AS m),
+       {", ".join(f"t.{column}" for column in _COLUMNS)}
+  FROM conversations_turn AS t JOIN orgs_organization AS o ON o.id = t.org_id
+ WHERE t.id = %(turn)s AND t.org_id = %(org)s
+"""  # noqa: S608
+
+
+class _Said(NamedTuple):
+    """A message as the transcript needs it."""
+
+    id: uuid.UUID
+    author: str
+    text: str
+    image_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +76,7 @@ class Reading:
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn = (
-        Turn.objects.for_org(held.org_id)
-        .select_related("org", "agent_version__agent", "conversation")
-        .get(pk=held.turn_id)
-    )
+    turn, session_id, said = _turn(held)
     snapshot = turn.snapshot
     end_user = _end_user(turn)
     company = _company(turn)
@@ -52,7 +87,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         claims=snapshot.get("claims", {}),
         context=snapshot.get("context", {}),
     )
-    *earlier, message = _transcript(turn)
+    *earlier, message = _transcript(turn, said)
     config = catalog.config_of(turn.agent_version_id)
     waiting = _waiting(turn, config, earlier)
     briefing = Briefing(
@@ -69,7 +104,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         tickets=_tickets(turn, end_user),
         waiting=[f"{call.name} {call.arguments}" for call in waiting],
         context=known.context,
-        behaviour=snapshot.get("behavior_context") or _behaviour(turn, end_user, now=now),
+        behaviour=snapshot.get("behavior_context") or _behaviour(turn, session_id, end_user, now=now),
     )
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
@@ -116,14 +151,11 @@ def _company(turn: Turn) -> Company | None:
     return Company.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
 
 
-def _behaviour(turn: Turn, end_user: EndUser | None, *, now: dt.datetime) -> str:
+def _behaviour(turn: Turn, session_id: uuid.UUID, end_user: EndUser | None, *, now: dt.datetime) -> str:
     """What frustrated the visitor on the site, as far as its events tell; the request itself said nothing of it."""
     # SECURITY: of the turn's own session, and of a user whom this request may be answered from.
     happened = events.latest(
-        org_id=turn.org_id,
-        session_id=turn.conversation.session_id,
-        end_user_id=end_user.pk if end_user else None,
-        now=now,
+        org_id=turn.org_id, session_id=session_id, end_user_id=end_user.pk if end_user else None, now=now
     )
     return behaviour.summarise(happened)
 
@@ -158,40 +190,42 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     )
 
 
-def _transcript(turn: Turn) -> list[Line]:
-    """The conversation up to the turn's own message, which comes last."""
-    rows = list(
-        Message.objects.for_org(turn.org_id)
-        .filter(conversation_id=turn.conversation_id, seq__lte=turn.seq)
-        .only("id", "author", "text", "image_count")
-        .order_by("-seq", "-part")[: TRANSCRIPT_MESSAGES + 1]
-    )[::-1]
-    images = _images(rows)
-    return [_line(row, images.get(row.pk, ())) for row in rows]
+def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said]]:
+    """The turn with organisation and agent, its session, and what was said up to its own message, which comes last."""
+    names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1}
+    [(config_version, session_id, said, *values)] = db.run(_READ, names)
+    turn = Turn.from_db(None, _COLUMNS, values)
+    turn.org = organization_of(held.org_id, version=config_version)
+    turn.agent_version = catalog.version_of(turn.agent_version_id, org=turn.org)
+    return turn, session_id, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said]
 
 
-def _line(row: Message, images: tuple[Image, ...] | list[Image]) -> Line:
+def _transcript(turn: Turn, said: list[_Said]) -> list[Line]:
+    """What was said, as the model is shown it."""
+    images = _images(turn, said)
+    return [_line(row, images.get(row.id, ())) for row in said]
+
+
+def _line(row: _Said, images: tuple[Image, ...] | list[Image]) -> Line:
     role = "user" if row.author == Message.Author.VISITOR else "assistant"
-    by = {Message.Author.TEAMMATE: "Teammate", Message.Author.SYSTEM: "Automatic message"}.get(
-        Message.Author(row.author), ""
-    )
+    by = _BY.get(row.author, "")
     return Line(role=role, text=row.text, images=tuple(images), by=by)
 
 
-def _images(lines: list[Message]) -> dict[object, list[Image]]:
+def _images(turn: Turn, said: list[_Said]) -> dict[uuid.UUID, list[Image]]:
     """The images of the latest messages that have any, as many messages as it takes to have enough of them."""
-    messages: list[Message] = []
+    messages: list[uuid.UUID] = []
     wanted = MAX_IMAGES
-    for line in reversed(lines):
-        if line.image_count and wanted > 0:
-            messages.append(line)
-            wanted -= line.image_count
-    found: dict[object, list[Image]] = {}
+    for row in reversed(said):
+        if row.image_count and wanted > 0:
+            messages.append(row.id)
+            wanted -= row.image_count
+    found: dict[uuid.UUID, list[Image]] = {}
     if messages:
-        rows = MessageImage.objects.filter(org=messages[0].org_id, message__in=messages).order_by("message", "position")
-        for row in rows:
-            found.setdefault(row.message_id, []).append(
-                Image(url=row.url, media_type=row.media_type, data=bytes(row.data or b""))
+        rows = MessageImage.objects.for_org(turn.org_id).filter(message__in=messages).order_by("message", "position")
+        for image in rows:
+            found.setdefault(image.message_id, []).append(
+                Image(url=image.url, media_type=image.media_type, data=bytes(image.data or b""))
             )
     return found
 

@@ -29,8 +29,11 @@ LOOK_AGAIN_SECONDS = 1.0
 class TapeOutlet:
     """The outlet of one attempt at a turn; see thinking.Outlet."""
 
-    def __init__(self, turn_id: uuid.UUID, *, attempt: int, keeps_text: bool) -> None:
-        """`keeps_text`: what has left cannot be taken back, so that later replies go on behind it."""
+    def __init__(self, turn_id: uuid.UUID, *, attempt: int, keeps_text: bool, is_heard: bool = True) -> None:
+        """`keeps_text`: what has left cannot be taken back, so that later replies go on behind it.
+
+        `is_heard`: False where the tape was just seen not to be open.
+        """
         self._turn_id = turn_id
         self._attempt = attempt
         self._keeps_text = keeps_text
@@ -42,8 +45,8 @@ class TapeOutlet:
         self._written = 0  # characters of this text that are on the tape
         self._left = ""  # all that was ever put on the tape, of the newest reply that has anything there
         self._left_round = 0
-        self._heard = True
-        self._look_at = 0.0
+        self._heard = is_heard
+        self._look_at = 0.0 if is_heard else time.monotonic() + LOOK_AGAIN_SECONDS
         self._read_at = 0.0
         self._state = ""
         self._is_open = True

@@ -1,18 +1,66 @@
-"""Writing down how a turn ended, in one transaction: reply, turn, and the conversation's summary."""
+"""Writing down how a turn ended, in one statement: reply, turn, trace, and the conversation's summary."""
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import F, Value
-from django.db.models.functions import Least, Now
-
 from agents.answer_types import AnswerType
-from conversations.models import Conversation, Message, Turn
-from conversations.turns import NOTHING_SPENT, Claim, Spent, adding, unless_people_were_called
+from conversations.models import Conversation, Message, Turn, TurnTrace
+from conversations.turns import NOTHING_SPENT, Claim, Spent
+from halo import db
 from halo.ids import uuid7
+
+# Every turn ends with it, and as six statements it took longer than all else that a turn costs the database. It locks
+# the conversation, then the turn; where either is not as it was claimed nothing happens. What was spent is added up, as
+# in turns.adding; an answer does not undo that people were called in, as in turns.unless_people_were_called.
+_SETTLE = """
+WITH locked AS (
+    SELECT id, seq FROM conversations_conversation
+     WHERE id = %(conversation)s AND org_id = %(org)s AND (%(epoch)s::bigint IS NULL OR epoch = %(epoch)s::bigint)
+       FOR UPDATE),
+ended AS (
+    UPDATE conversations_turn AS t
+       SET status = 'done', finished_at = statement_timestamp(), outcome = %(outcome)s, response = %(response)s,
+           confidence = %(confidence)s, confidence_inputs = %(confidence_inputs)s, answer_type = %(answer_type)s,
+           withheld = %(withheld)s, escalated = %(escalated)s, explanation = %(explanation)s,
+           routing_rule_id = %(rule)s, error_code = %(error_code)s, error_detail = %(error_detail)s,
+           prompt_tokens = t.prompt_tokens + %(prompt_tokens)s::int,
+           completion_tokens = t.completion_tokens + %(completion_tokens)s::int,
+           cost = CASE WHEN %(cost)s::numeric IS NULL THEN t.cost ELSE coalesce(t.cost, 0) + %(cost)s::numeric END,
+           model_name = coalesce(nullif(%(model_name)s::text, ''), t.model_name)
+      FROM locked AS l
+     WHERE t.id = %(turn)s AND t.org_id = %(org)s AND t.conversation_id = l.id
+       AND CASE WHEN %(attempt)s::int IS NULL THEN t.status IN ('queued', 'running')
+                ELSE t.status = 'running' AND t.claimed_by = %(process)s::bigint AND t.attempt = %(attempt)s::int END
+ RETURNING t.id, t.org_id, t.conversation_id, t.seq, l.seq AS latest),
+summary AS (
+    UPDATE conversations_conversation AS c
+       SET last_message_at = statement_timestamp(), message_count = c.message_count + 1,
+           agent_version_id = %(version)s,
+           outcome = CASE WHEN %(summary)s::text = 'answered' AND c.outcome IN ('escalated', 'routed', 'human')
+                          THEN c.outcome ELSE %(summary)s::text END,
+           lowest_confidence = least(c.lowest_confidence, %(confidence)s::float8),
+           answer_type = coalesce(nullif(%(answer_type)s::text, ''), c.answer_type),
+           has_error = c.has_error OR %(error_code)s::text <> ''
+      FROM ended AS e WHERE c.id = e.conversation_id),
+reply AS (
+    INSERT INTO conversations_message (id, org_id, conversation_id, turn_id, seq, part, author, text, citations,
+                                       image_count, unanswered, created_at)
+    SELECT %(message)s, e.org_id, e.conversation_id, e.id, e.seq, 1, %(author)s, %(text)s, %(citations)s::json,
+           0, false, statement_timestamp()
+      FROM ended AS e),
+trace AS (
+    INSERT INTO conversations_turntrace (turn_id, org_id, prompt, passages, timings, model_calls, created_at)
+    SELECT e.id, e.org_id, %(prompt)s::json, %(passages)s::json, %(timings)s::jsonb, %(model_calls)s::json,
+           statement_timestamp()
+      FROM ended AS e WHERE %(prompt)s::json IS NOT NULL
+        ON CONFLICT (turn_id) DO UPDATE SET prompt = excluded.prompt, passages = excluded.passages,
+                                            timings = excluded.timings, model_calls = excluded.model_calls)
+SELECT latest, seq FROM ended
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,52 +91,56 @@ class Overtaken(Exception):
     """The claim holds no more: somebody took over, or ended the turn; the transaction around must roll back."""
 
 
-def settle(turn: Turn, reply: Reply, *, held: Claim | None = None) -> uuid.UUID:
-    """Ends `turn` with `reply`; returns the id of the reply's message. Inside a transaction.
+def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTrace | None = None) -> bool:
+    """Ends `turn` with `reply` and stores its `trace`; True where more was said in the conversation since.
 
-    With `held` it raises Overtaken unless the conversation is in the epoch of that claim and the claim still stands;
-    without, unless the turn is in flight.
+    One statement, so that it is all or nothing by itself and may be part of a transaction. With `held` it raises
+    Overtaken unless the conversation is in the epoch of that claim and the claim still stands; without, unless the
+    turn is in flight.
     """
-    conversations = Conversation.objects.for_org(turn.org_id).filter(pk=turn.conversation_id)
-    turns = Turn.objects.for_org(turn.org_id).filter(pk=turn.pk)
-    if held is None:
-        turns = turns.filter(status__in=Turn.IN_FLIGHT)
-    else:
-        conversations = conversations.filter(epoch=held.epoch)
-        turns = turns.filter(status=Turn.Status.RUNNING, claimed_by=held.process_id, attempt=held.attempt)
-    if not conversations.update(**_summary(turn, reply)):
-        raise Overtaken
     message_id = uuid7()
-    ended = turns.update(
-        status=Turn.Status.DONE,
-        finished_at=Now(),
-        outcome=reply.outcome,
-        response=_response(turn, reply, message_id),
-        confidence=reply.confidence,
-        confidence_inputs=reply.confidence_inputs,
-        answer_type=reply.answer_type,
-        withheld=reply.withheld,
-        escalated=reply.escalated,
-        explanation=reply.explanation,
-        routing_rule_id=reply.routing_rule_id,
-        error_code=reply.error_code,
-        error_detail=reply.error_detail[:500],
-        **adding(reply.spent),
+    spent = reply.spent
+    kept = None if trace is None else (trace.prompt, trace.passages, trace.timings, trace.model_calls)
+    prompt, passages, timings, model_calls = (None,) * 4 if kept is None else map(json.dumps, kept)
+    rows = db.run(
+        _SETTLE,
+        {
+            "org": turn.org_id,
+            "conversation": turn.conversation_id,
+            "turn": turn.pk,
+            "epoch": held and held.epoch,
+            "process": held and held.process_id,
+            "attempt": held and held.attempt,
+            "version": turn.agent_version_id,
+            "outcome": reply.outcome.value,
+            "summary": _summary(reply).value,
+            "message": message_id,
+            "author": reply.author.value,
+            "text": reply.text,
+            "citations": json.dumps(reply.citations),
+            "response": json.dumps(_response(turn, reply, message_id)),
+            "confidence": reply.confidence,
+            "confidence_inputs": json.dumps(reply.confidence_inputs),
+            "answer_type": reply.answer_type.value,
+            "withheld": reply.withheld,
+            "escalated": reply.escalated,
+            "explanation": json.dumps(reply.explanation),
+            "rule": reply.routing_rule_id,
+            "error_code": reply.error_code,
+            "error_detail": reply.error_detail[:500],
+            "prompt_tokens": spent.prompt_tokens,
+            "completion_tokens": spent.completion_tokens,
+            "cost": spent.cost,
+            "model_name": spent.model_name[:200],
+            "prompt": prompt,
+            "passages": passages,
+            "timings": timings,
+            "model_calls": model_calls,
+        },
     )
-    if not ended:
+    if not rows:
         raise Overtaken
-    Message(
-        id=message_id,
-        org_id=turn.org_id,
-        conversation_id=turn.conversation_id,
-        turn=turn,
-        seq=turn.seq,
-        part=Message.Part.REPLY,
-        author=reply.author,
-        text=reply.text,
-        citations=reply.citations,
-    ).save(force_insert=True)
-    return message_id
+    return bool(rows[0][0] > rows[0][1])
 
 
 def _response(turn: Turn, reply: Reply, message_id: uuid.UUID) -> dict[str, Any]:
@@ -108,27 +160,13 @@ def _response(turn: Turn, reply: Reply, message_id: uuid.UUID) -> dict[str, Any]
     return body
 
 
-def _summary(turn: Turn, reply: Reply) -> dict[str, Any]:
+def _summary(reply: Reply) -> Conversation.Outcome:
+    """How the conversation stands after this reply."""
     Outcome = Conversation.Outcome
     escalated = reply.escalated or reply.outcome == Turn.Outcome.APOLOGY
-    outcome = {
+    return {
         Turn.Outcome.ANSWERED: Outcome.ESCALATED if escalated else Outcome.ANSWERED,
         Turn.Outcome.APOLOGY: Outcome.ESCALATED,
         Turn.Outcome.ROUTED: Outcome.ESCALATED if escalated else Outcome.ROUTED,
         Turn.Outcome.HUMAN: Outcome.HUMAN,
     }[reply.outcome]
-    changes: dict[str, Any] = {
-        "last_message_at": Now(),
-        "message_count": F("message_count") + 1,
-        "agent_version_id": turn.agent_version_id,
-        "outcome": outcome,
-    }
-    if outcome == Outcome.ANSWERED:
-        changes["outcome"] = unless_people_were_called(outcome)
-    if reply.confidence is not None:
-        changes["lowest_confidence"] = Least(F("lowest_confidence"), Value(reply.confidence))
-    if reply.answer_type:
-        changes["answer_type"] = reply.answer_type
-    if reply.error_code:
-        changes["has_error"] = True
-    return changes

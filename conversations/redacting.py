@@ -7,6 +7,7 @@ keeps what was said as it was said: it is the visitor's own text, and people ans
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import uuid
@@ -72,7 +73,12 @@ class Redactor:
 def redactor_for(*, org: Organization, agent: Agent) -> Redactor:
     """A redactor that knows the secrets of `org` and `agent`, and the installation's."""
     stored = per_version(org.pk, org.config_version, "secrets", lambda: _stored(org.pk))
-    return Redactor([*_installation(), org.model_api_key, agent.api_key, agent.published_key, *stored])
+    return _knowing((*_installation(), org.model_api_key, agent.api_key, agent.published_key, *stored))
+
+
+@functools.lru_cache(maxsize=256)
+def _knowing(secrets: tuple[str, ...]) -> Redactor:
+    return Redactor(secrets)
 
 
 def _installation() -> list[str]:

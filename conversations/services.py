@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from agents import catalog, routing
 from agents.conditions import Facts
 from agents.deciding import with_away
 from conversations import admission, bell, idempotency, tape, tickets, turns
-from conversations.arrivals import Arrival, Listening, conversation_for, facts_about, write_turn
+from conversations.arrivals import Arrival, Listening, facts_about
 from conversations.at_once import leave_to_teammate, settle_at_once
 from conversations.models import Conversation, Ticket, Turn
 from conversations.recording import Reply
 from conversations.requests import ChatRequest
+from conversations.storing import store
 from halo.db import release_connection
 from halo.errors import HaloError, Unavailable
 from halo.ids import uuid7
@@ -25,7 +27,17 @@ from orgs import throttling
 from orgs.models import Organization
 from sessions import visitors
 from sessions.identity import identify
+from sessions.models import ChatSession
 from sessions.visitors import Visit
+
+# One statement takes the next seq, locks the row until commit, and keeps the summary.
+_NEXT_SEQ = """
+UPDATE conversations_conversation
+   SET seq = seq + 1, message_count = message_count + 1, last_message_at = now(), agent_id = %(agent)s,
+       has_images = has_images OR %(images)s, verified = verified OR %(verified)s
+ WHERE session_id = %(session)s AND org_id = %(org)s
+RETURNING id, seq, taken_over_by_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +145,7 @@ def _limits(
 
 def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> bool:
     """Writes it all down and tells the workers; True where the turn waits for an answer."""
-    with transaction.atomic():
+    with transaction.atomic() if reopening or _takes_several(arrival) else contextlib.nullcontext():
         if arrival.key and not reopening and not _reserve(arrival, turn_id):
             raise _TwinWasFirst
         if reopening:
@@ -156,6 +168,12 @@ def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start:
     return queued
 
 
+def _takes_several(arrival: Arrival) -> bool:
+    """Whether accepting it may take more statements than the one that stores it, which is a transaction by itself."""
+    request = arrival.request
+    return bool(arrival.key or arrival.identity.user_id or request.session_id or request.images or arrival.agent.rules)
+
+
 def _reserve(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     return idempotency.reserve(
         org=arrival.org,
@@ -168,25 +186,59 @@ def _reserve(arrival: Arrival, turn_id: uuid.UUID) -> bool:
 
 def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     """Writes session, conversation, turn and message; True where the turn waits for an answer."""
-    org, request, identity = arrival.org, arrival.request, arrival.identity
+    request = arrival.request
     visit = visitors.enter(
-        org=org,
-        identity=identity,
+        org=arrival.org,
+        identity=arrival.identity,
         session_id=request.session_id,
         company_id=request.company_id,
         may_start=may_start,
         now=arrival.now,
+        store=False,
     )
-    turn = write_turn(arrival, visit, turn_id)
-    if turn.conversation.taken_over_by_id is not None:
+    stored = store(arrival, visit, turn_id)
+    facts = facts_about(arrival, visit) if arrival.agent.rules else None
+    rule = routing.first_match(arrival.agent.rules, facts) if facts is not None else None
+    if rule is None and stored.taken_over_by_id is None:
+        return True
+    turn = stored.turn(arrival, visit, turn_id)
+    if rule is None or facts is None or stored.taken_over_by_id is not None:
         leave_to_teammate(turn, arrival.agent.config.takeover_text)
-        return False
-    facts = facts_about(arrival, visit)
-    rule = routing.first_match(arrival.agent.rules, facts)
-    if rule is not None:
+    else:
         _route(arrival, visit, turn, rule, facts)
-        return False
-    return True
+    return False
+
+
+def _conversation(arrival: Arrival, session: ChatSession, *, is_new: bool) -> Conversation:
+    """The session's conversation, locked, with its `seq` advanced for this turn."""
+    org, request = arrival.org, arrival.request
+    if not is_new:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _NEXT_SEQ,
+                {
+                    "agent": arrival.agent.id,
+                    "images": bool(request.images),
+                    "verified": arrival.identity.verified,
+                    "session": session.pk,
+                    "org": org.pk,
+                },
+            )
+            row = cursor.fetchone()
+        if row is not None:
+            pk, seq, taken_over_by = row
+            return Conversation(pk=pk, org=org, session=session, seq=seq, taken_over_by_id=taken_over_by)
+    conversation = Conversation(
+        org=org,
+        session=session,
+        agent_id=arrival.agent.id,
+        seq=1,
+        message_count=1,
+        has_images=bool(request.images),
+        verified=arrival.identity.verified,
+    )
+    conversation.save(force_insert=True)
+    return conversation
 
 
 def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
@@ -237,7 +289,7 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
         now=arrival.now,
     )
     old = turn.conversation_id
-    conversation = conversation_for(arrival, visit.session, is_new=visit.is_new)
+    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
     if not turns.reopen(
         turn_id,
         conversation=conversation,

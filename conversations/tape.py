@@ -40,23 +40,27 @@ def open_for(turn_id: uuid.UUID) -> bool:
 
 def append(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] | None = None) -> bool:
     """Writes one entry; False where Redis is away, which nobody needs to act upon."""
-    key = _key(turn_id)
     try:
         with wire.calling() as client:
             pipe = client.pipeline(transaction=False)
-            pipe.xadd(key, _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True)
-            pipe.expire(key, LIFETIME_SECONDS)
+            add(pipe, turn_id, attempt=attempt, kind=kind, data=data)
             pipe.execute()
     except wire.WireAway:
         return False
     return True
 
 
+def add(pipe: Any, turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] | None = None) -> None:
+    """Puts the writing of one entry into a pipeline of redis-py's."""
+    pipe.xadd(key_of(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True)
+    pipe.expire(key_of(turn_id), LIFETIME_SECONDS)
+
+
 def forget(turn_id: uuid.UUID) -> None:
     """Removes what was written for a turn that begins anew."""
     try:
         with wire.calling() as client:
-            client.delete(_key(turn_id))
+            client.delete(key_of(turn_id))
     except wire.WireAway:
         return
 
@@ -66,7 +70,7 @@ def append_if_open(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[st
     try:
         with wire.calling() as client:
             added = client.xadd(
-                _key(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True, nomkstream=True
+                key_of(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True, nomkstream=True
             )
     except wire.WireAway:
         return False
@@ -79,7 +83,7 @@ def text_on(turn_id: uuid.UUID) -> tuple[str, str]:
     Raises halo.wire.WireAway.
     """
     with wire.calling() as client:
-        entries: Any = client.xrange(_key(turn_id))
+        entries: Any = client.xrange(key_of(turn_id))
     generation, text = "", ""
     for entry in _read(entries):
         if entry.kind == "delta":
@@ -96,7 +100,7 @@ def read(turn_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Entry]:
     """
     block_ms = max(1, int(min(wait_seconds, wire.BLOCK_SECONDS) * 1000))
     with wire.calling(blocking=True) as client:
-        streams: Any = client.xread({_key(turn_id): after}, block=block_ms)
+        streams: Any = client.xread({key_of(turn_id): after}, block=block_ms)
     return _read(wire.entries_of(streams))
 
 
@@ -116,5 +120,6 @@ def _fields(attempt: int, kind: str, data: dict[str, Any] | None) -> Any:
     return {"attempt": attempt, "kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)}
 
 
-def _key(turn_id: uuid.UUID) -> str:
+def key_of(turn_id: uuid.UUID) -> str:
+    """Where the turn's tape is in Redis; it exists once something was written on it."""
     return f"halo:tape:{turn_id}"

@@ -16,6 +16,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from conversations.models import ANSWER_WITHIN, Conversation, Message, Turn
+from halo import db
 
 MAX_LOST = 3
 
@@ -148,14 +149,12 @@ def claim(turn_id: uuid.UUID, *, process_id: int, without: Collection[uuid.UUID]
     `without`: organisations that have their share of this process.
     """
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"turn": turn_id, "process": process_id, "full": list(without)})
-            row = cursor.fetchone()
+        rows = db.run(_CLAIM, {"turn": turn_id, "process": process_id, "full": list(without)})
     except IntegrityError:
         return None
-    if row is None:
+    if not rows:
         return None
-    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id = row
+    attempt, epoch, conversation_id, org_id, seconds_left, waited, request_id = rows[0]
     return Claim(
         turn_id, conversation_id, org_id, process_id, attempt, epoch, seconds_left, waited=waited, request_id=request_id
     )

@@ -17,6 +17,8 @@ from halo.ids import parse_uuid
 from sessions.models import ChatSession
 
 PAGE = 100
+# Longer than anybody waits for the conversation's row with a message in hand (lock_timeout is 5 s).
+OVERLAP_MS = 10_000
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 Author = Message.Author
 # SECURITY: who is not named here is not shown, so that what staff write to each other never is by oversight.
@@ -95,6 +97,19 @@ def image_of(session: ChatSession, image_id: str) -> MessageImage:
     return image
 
 
+def overlapping(after: uuid.UUID | None) -> uuid.UUID | None:
+    """`after`, some seconds earlier: what is not seen by then, though it is older, never will be."""
+    return None if after is None else uuid.UUID(int=max(0, after.int - (OVERLAP_MS << 80)))
+
+
+def ids_before(conversation: Conversation, after: uuid.UUID | None) -> set[str]:
+    """Ids of what was said up to `after`, as far back as messages may turn up late."""
+    if after is None:
+        return set()
+    rows = _shown(conversation).filter(pk__gt=overlapping(after), pk__lte=after)
+    return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+
 def newest(conversation: Conversation) -> uuid.UUID | None:
     """The id of what was said last."""
     found: uuid.UUID | None = _shown(conversation).order_by("-id").values_list("pk", flat=True).first()
@@ -104,7 +119,7 @@ def newest(conversation: Conversation) -> uuid.UUID | None:
 def read(conversation: Conversation, *, after: uuid.UUID | None, most: int = PAGE) -> Page:
     """What was said after the message `after` (None: from the beginning on), the `most` first of it.
 
-    Ids are made under the conversation's lock, so their order is that in which messages came to be.
+    That is the order of their ids, which are made a moment before the conversation's row is had.
     """
     rows = _shown(conversation).select_related("turn", "person")
     if after is not None:

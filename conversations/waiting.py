@@ -10,12 +10,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 
 from conversations import answering, ending, tape
 from conversations.models import Turn
 from conversations.tape import Entry
-from halo import metrics, wire
+from halo import db, metrics, wire
 from halo.db import release_connection
 from halo.errors import HaloError, ModelTimeout, NotFound, RateLimited, Unavailable
 from orgs.models import Organization
@@ -123,12 +123,10 @@ def _look_and_close(org: Organization, turn_id: uuid.UUID) -> Seen:
 
 def look(org: Organization, turn_id: uuid.UUID) -> Seen:
     """The turn as it is now, by the database's clock; raises NotFound."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LOOK, {"turn": turn_id, "org": org.pk, "patience": PREDECESSOR_SECONDS})
-        found = cursor.fetchone()
-    if found is None:
+    rows = db.run(_LOOK, {"turn": turn_id, "org": org.pk, "patience": PREDECESSOR_SECONDS})
+    if not rows:
         raise NotFound
-    status, response, error_code, session_id, is_overdue, is_stuck = found
+    status, response, error_code, session_id, is_overdue, is_stuck = rows[0]
     return Seen(
         turn_id=turn_id,
         status=status,

@@ -118,11 +118,13 @@ def _events(session: ChatSession, *, after: uuid.UUID | None) -> Events:
         conversation = _patiently(conversation_of, session)
     if after is None:
         after = _patiently(visible.newest, conversation)
+    known = _patiently(visible.ids_before, conversation, after)
     told: State | None = None
     while True:
         # First the wire, then the rows: what happens in between is on the wire.
         offset = _wire(conversation.pk)
-        page = _patiently(visible.read, conversation, after=after)
+        # A message's id is older than the moment at which it can be seen, so it may turn up behind a younger one.
+        page = _patiently(visible.read, conversation, after=visible.overlapping(after))
         now_is = _patiently(conversation_of, session)
         # SECURITY: looked at behind the messages, as the first message of its user makes a session theirs.
         if now_is is None or not _is_still_theirs(now_is.session, session):
@@ -131,10 +133,12 @@ def _events(session: ChatSession, *, after: uuid.UUID | None) -> Events:
         if told is None or state.handled_by() != told.handled_by():
             yield LiveEvent("takeover", state.handled_by())
         told = state
-        for message in page.messages:
+        news = [message for message in page.messages if message["id"] not in known]
+        for message in news:
             yield LiveEvent("message", message, id=message["id"])
-            after = uuid.UUID(message["id"])
-        if page.more:
+            known.add(message["id"])
+            after = max(after, uuid.UUID(message["id"])) if after is not None else uuid.UUID(message["id"])
+        if page.more and news:
             continue
         if state.status == Conversation.Status.CLOSED:
             yield LiveEvent("closed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -31,6 +32,22 @@ class PooledConnection(psycopg.Connection[Any]):
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
         return not poll.poll(0)
+
+
+def run(statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement that turns run all the time: the server keeps it parsed and planned, a connection each.
+
+    Django's own cursors put values into the text, which is parsed and planned anew every time. Inside a transaction it
+    is part of that, outside it is one of its own. Whole numbers travel without a type, as one of a type that depends
+    on their size would make statements of one; where the context does not tell what a value is, cast it.
+    """
+    given = {name: str(value) if type(value) is int else value for name, value in params.items()}
+    connection.ensure_connection()
+    # What Django's `cursor()` does around a cursor of its own kind: errors, logging, broken transactions.
+    with connection._prepare_cursor(psycopg.Cursor(connection.connection)) as cursor:  # type: ignore[attr-defined]
+        cursor.execute(statement, given)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def release_connection() -> None:

@@ -152,12 +152,17 @@ WHITENOISE_AUTOREFRESH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
+# Where DATABASE_URL leads through a pooler that shares sessions, the process locks need an address that does not; and
+# what one session has prepared another one may not know.
+HALO_LOCK_DATABASE_URL = env.str("HALO_LOCK_DATABASE_URL", default="")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),
+        # The second time on one connection; concerns `halo.db.run` alone, as Django's cursors prepare nothing.
+        "prepare_threshold": 1 if env.bool("HALO_DB_PREPARE", default=not HALO_LOCK_DATABASE_URL) else None,
         "pool": {
             "min_size": env.int("HALO_DB_POOL_MIN", default=1),
             "max_size": env.int("HALO_DB_POOL_MAX", default=8),
@@ -168,9 +173,6 @@ DATABASES["default"] |= {
         "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s -c statement_timeout=15s",
     },
 }
-
-# Where DATABASE_URL leads through a pooler that shares sessions, the process locks need an address that does not.
-HALO_LOCK_DATABASE_URL = env.str("HALO_LOCK_DATABASE_URL", default="")
 
 # --- Redis and Celery ------------------------------------------------------------------------------------------------
 # kombu has words of its own for a socket and for the database behind it.

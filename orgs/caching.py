@@ -1,7 +1,7 @@
 """What the chat path keeps in memory, valid for exactly one `config_version` of its organisation.
 
-Every request reads the organisation's row anyway; triggers bump the version on whatever is cached here. So a change
-is seen by the very next request in every process, without a channel between them.
+Every request reads the version with its key, and every answer with its turn; triggers bump it on whatever is cached
+here. So a change is seen by the very next request in every process, without a channel between them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from orgs.models import Organization
 
 MAX_ENTRIES = 4096
 T = TypeVar("T")
@@ -35,6 +37,21 @@ def per_version(org_id: uuid.UUID, version: int, name: str, build: Callable[[], 
         while len(_entries) > MAX_ENTRIES:
             _entries.popitem(last=False)
     return value
+
+
+def organization_of(org_id: uuid.UUID, *, version: int) -> Organization:
+    """The organisation as of this `config_version`; its `ticket_counter` is whatever it was then.
+
+    Shared by the threads of a process, which read it only.
+    """
+
+    def load() -> Organization:
+        org = Organization.objects.get(pk=org_id)
+        # What else is cached goes by the version that was asked for, even where the row is newer already.
+        org.config_version = version
+        return org
+
+    return per_version(org_id, version, "organization", load)
 
 
 def clear() -> None:

@@ -29,6 +29,11 @@ class Visit:
     company: Company | None
     is_new: bool
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the session is still to be written."""
+        return self.session._state.adding
+
 
 def enter(
     *,
@@ -38,10 +43,12 @@ def enter(
     company_id: str,
     may_start: bool,
     now: dt.datetime,
+    store: bool = True,
 ) -> Visit:
     """The session to speak in, locked, with its people; raises NewSessionNeeded where one had to be started.
 
-    Locks end user, then session: everyone who locks both does it in this order.
+    Locks end user, then session: everyone who locks both does it in this order. Without `store` a new session that no
+    other leads to is the caller's to write (`Visit.is_unsaved`).
     """
     end_user = see_user(org=org, identity=identity, now=now) if identity.user_id else None
     found = _lock(org, session_id=session_id) if session_id else None
@@ -66,7 +73,8 @@ def enter(
         session.company = company
         changed.append("company")
     if is_new:
-        _start(session, heir_of)
+        if store or heir_of is not None:
+            _start(session, heir_of)
     elif changed:
         session.save(update_fields=changed)
     return Visit(session=session, end_user=speaker, company=company, is_new=is_new)

@@ -34,6 +34,8 @@ def _start() -> None:
         endpoints = _until_the_end.enter_context(throw_away_servers())
         os.environ["HALO_TEST_DATABASE_URL"] = given[0] or endpoints.database_url
         os.environ["HALO_TEST_REDIS_URL"] = given[1] or endpoints.redis_url
+        if not given[0]:
+            os.environ["HALO_TEST_TEMPLATE"] = "yes"
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
     data_dir = Path(_until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="halo-tests-")))
     for_settings = {
@@ -54,6 +56,7 @@ _start()
 
 from halo.celery import app  # it and models need the settings
 from tests.cast import Cast, build_cast
+from tests.migrated import template
 
 
 def pytest_unconfigure() -> None:
@@ -90,6 +93,20 @@ def _truncate(self: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Databases of tests are copies of a migrated one; on a server of your own they are migrated each by itself."""
+    if "HALO_TEST_TEMPLATE" in os.environ:
+        ours = connection.settings_dict
+        ours["TEST"]["TEMPLATE"] = template(os.environ["HALO_TEST_DATABASE_URL"], host=ours["HOST"], user=ours["USER"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """A throw-away server takes its databases with it; dropping one waits for every connection to it."""
+    return "HALO_TEST_TEMPLATE" in os.environ
 
 
 @pytest.fixture

@@ -82,6 +82,11 @@ def test_a_change_of_what_is_cached_bumps_the_organisations_version_alone(cast: 
     assert version(cast.acme.org) == before + 1
     type(cast.acme.secret).objects.filter(pk=cast.acme.secret.pk).update(label="x")
     assert version(cast.acme.org) == before + 2
+    # Its own settings are cached too, whoever writes them; the ticket counter is none.
+    Organization.objects.filter(pk=cast.acme.org.pk).update(guidance="Be brief.")
+    assert version(cast.acme.org) == before + 3
+    Organization.objects.filter(pk=cast.acme.org.pk).update(ticket_counter=7)
+    assert version(cast.acme.org) == before + 3
     assert version(cast.globex.org) == foreign
 
 

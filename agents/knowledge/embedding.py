@@ -27,8 +27,9 @@ MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6
 # One run fills one core, so there are as many at once as cores; however many threads ask, the others wait.
 INFERENCES = min(os.cpu_count() or 1, 4)
 # Wordpieces of one run, padding included. Larger batches were slower (the data leaves the cache) and took 950 MB
-# instead of 210; short texts one by one took 1.5 times as long.
-RUN_TOKENS = 256
+# instead of 210; short texts one by one took 1.5 times as long. Next to one that is longer by half a text pays for more
+# padding than it saves.
+RUN_TOKENS, MOST_LONGER = 256, 1.5
 
 Vectors = NDArray[np.float32]
 
@@ -55,7 +56,8 @@ def _runs(lengths: list[int]) -> list[list[int]]:
     """The numbers of the texts, those of like length together, as many as a run holds."""
     runs: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if not runs or (len(runs[-1]) + 1) * lengths[number] > RUN_TOKENS:
+        length = lengths[number]
+        if not runs or (len(runs[-1]) + 1) * length > RUN_TOKENS or length > MOST_LONGER * lengths[runs[-1][0]]:
             runs.append([])
         runs[-1].append(number)
     return runs

@@ -35,13 +35,19 @@ message AS MATERIALIZED (
     LIMIT %(max_lexemes)s
 )
 """
+# The nearest passages as they are ranked by. A vector of words is stored compressed; strip() makes a plain copy of it,
+# once, so that asking it for every word of the message costs next to nothing.
+_SEEN = """
+seen AS MATERIALIZED (
+    SELECT id, similarity, strip(lexemes) AS words, length(lexemes) AS size, heading
+    FROM nearest JOIN agents_passage USING (id)
+)
+"""
 # Which of the message's words the nearest passages have, and what each is worth: as in BM25, by how rare it is among
 # them. `deviation` is what chance gives a passage, so that long and short messages weigh alike.
 _WORDS = r"""
 known AS MATERIALIZED (
-    SELECT id, lexeme
-    FROM nearest JOIN agents_passage AS passage USING (id)
-    CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme) JOIN wanted USING (lexeme)
+    SELECT id, lexeme FROM seen JOIN wanted ON words @@ query
 ), counted AS MATERIALIZED (
     SELECT lexeme, count(*)::float8 AS holders FROM known GROUP BY lexeme
 ), weighed AS MATERIALIZED (
@@ -86,39 +92,34 @@ named AS MATERIALIZED (
     WHERE holders <= %(max_holders)s
 )
 """
-# All that was found, with what it takes to rank it.
-_POOL = r"""
+# What was found elsewhere, seen likewise.
+_OTHERS = """
 others AS MATERIALIZED (
-    (SELECT id FROM coded UNION SELECT id FROM named) EXCEPT SELECT id FROM nearest
-), pool AS MATERIALIZED (
-    SELECT id, similarity FROM nearest
-    UNION ALL
-    SELECT id, -(embedding <#> %(vector)s::vector) FROM others JOIN agents_passage USING (id)
+    SELECT id, -(embedding <#> %(vector)s::vector) AS similarity, strip(lexemes) AS words, length(lexemes) AS size,
+        heading
+    FROM ((SELECT id FROM coded UNION SELECT id FROM named) EXCEPT SELECT id FROM nearest) AS elsewhere
+    JOIN agents_passage USING (id)
 ), wordy AS MATERIALIZED (
-    SELECT id, sum(weight) AS words
-    FROM (
-        SELECT id, lexeme FROM known
-        UNION ALL
-        SELECT id, lexeme FROM others JOIN agents_passage AS passage USING (id)
-        CROSS JOIN LATERAL unnest(tsvector_to_array(passage.lexemes)) AS word (lexeme)
-    ) AS all_known JOIN weighed USING (lexeme)
+    SELECT id, sum(weight) AS worth
+    FROM (SELECT * FROM known UNION ALL SELECT id, lexeme FROM others JOIN wanted ON words @@ query) AS all_known
+    JOIN weighed USING (lexeme)
     GROUP BY id
-), read AS MATERIALIZED (
-    SELECT id, similarity, length(lexemes) AS size, to_tsvector('english', heading) AS heading
-    FROM pool JOIN agents_passage USING (id)
+), pool AS (
+    SELECT * FROM seen UNION ALL SELECT * FROM others
 )
 """
 # Similarity, words, heading and identifiers in one number, and the places that follow from it.
 _RANKING = r"""
 ranked AS MATERIALIZED (
     SELECT id, similarity, similarity
-        + %(words_weight)s * coalesce(words / deviation, 0)
+        + %(words_weight)s * coalesce(wordy.worth / deviation, 0)
             / (1 - %(length_weight)s + %(length_weight)s * size / greatest(avg(size) OVER (), 1))
-        + %(heading_weight)s * (length(heading) > 0)::int * (
-            1 - length(ts_delete(heading, tsvector_to_array(said)))::float8 / greatest(length(heading), 1)
+        + %(heading_weight)s * (length(headed) > 0)::int * (
+            1 - length(ts_delete(headed, tsvector_to_array(said)))::float8 / greatest(length(headed), 1)
         )
-        + %(identifier_weight)s * coalesce(worth, 0) AS standing, worth
-    FROM read LEFT JOIN wordy USING (id) LEFT JOIN coded USING (id), chance, message
+        + %(identifier_weight)s * coalesce(coded.worth, 0) AS standing, coded.worth
+    FROM pool LEFT JOIN wordy USING (id) LEFT JOIN coded USING (id), chance, message,
+        LATERAL to_tsvector('english', heading) AS headed
 ), placed AS (
     SELECT id, similarity, row_number() OVER (
         ORDER BY greatest(
@@ -143,7 +144,7 @@ ORDER BY best.place
 
 
 def _statement(nearest: str) -> str:
-    steps = [_MESSAGE, f"nearest AS MATERIALIZED ({nearest})", _WORDS, _IDENTIFIERS, _NAMES, _POOL, _RANKING]
+    steps = [_MESSAGE, f"nearest AS MATERIALIZED ({nearest})", _SEEN, _WORDS, _IDENTIFIERS, _NAMES, _OTHERS, _RANKING]
     return ("WITH " + ",\n".join(step.strip() for step in steps) + _FOUND).replace("<mine>", _MINE)
 
 

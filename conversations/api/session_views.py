@@ -130,7 +130,7 @@ class HandoverView(APIView):
     )
     def post(self, request: Request, session_id: str) -> Response:
         access = cast(Access, request.auth)
-        body = validated(HandoverSerializer(data=json_body(request)))
+        body = validated(HandoverSerializer(), json_body(request))
         answer = handover.ask_for_person(
             org=access.org,
             key_id=access.key_id,

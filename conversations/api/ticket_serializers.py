@@ -54,7 +54,7 @@ class CreatedTicketSerializer(serializers.Serializer[Any]):
 
 def read_ticket(body: dict[str, Any]) -> TicketRequest:
     """The typed request in a parsed body; raises InvalidRequest that names the first field to blame."""
-    found = validated(CreateTicketSerializer(data=body))
+    found = validated(CreateTicketSerializer(), body)
     if found["user_id"] in ("", ANONYMOUS) and not found["email"]:
         raise InvalidRequest("email is required where no user_id is given", field="email")
     if found["email"]:

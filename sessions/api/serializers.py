@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -156,7 +157,7 @@ class BackfillSerializer(serializers.Serializer[Any]):
 
 def read_user(body: dict[str, Any]) -> dict[str, Any]:
     """The fields of `users/identify`; raises InvalidRequest that names the field to blame."""
-    found = validated(IdentifyUserSerializer(data=body))
+    found = validated(IdentifyUserSerializer(), body)
     said = traits.of_user(found.pop("traits"), found.pop("context"))
     if found["user_id"] == "anonymous":
         raise InvalidRequest("user_id must name a user", field="user_id")
@@ -165,7 +166,7 @@ def read_user(body: dict[str, Any]) -> dict[str, Any]:
 
 def read_users(body: dict[str, Any]) -> dict[str, Any]:
     """The fields of `users/update`; the same."""
-    found = validated(UpdateUsersSerializer(data=body))
+    found = validated(UpdateUsersSerializer(), body)
     user_id, users = found.pop("user_id"), found.pop("users")
     one = {"user_id": user_id, "traits": found.pop("traits"), "context": found.pop("context")}
     if bool(user_id) == bool(users):
@@ -176,7 +177,7 @@ def read_users(body: dict[str, Any]) -> dict[str, Any]:
 
 def read_company(body: dict[str, Any]) -> dict[str, Any]:
     """The fields of `companies/identify`; the same."""
-    found = validated(IdentifyCompanySerializer(data=body))
+    found = validated(IdentifyCompanySerializer(), body)
     said = traits.of_company(found.pop("traits"), found.pop("context"))
     return {**found, "said": said}
 
@@ -185,9 +186,15 @@ def read_events(body: dict[str, Any]) -> dict[str, Any]:
     """The fields of `events`; the same."""
     if "events" not in body:
         raise InvalidRequest("events is required", field="events")
-    found = validated(RecordEventsSerializer(data=body))
+    found = validated(_events(), body)
     happened = found.pop("events")
     return {**found, "happened": happened}
+
+
+@functools.cache
+def _events() -> RecordEventsSerializer:
+    """One for all requests, of which there are many: a serializer copies each of its fields."""
+    return RecordEventsSerializer()
 
 
 def _row(number: int | None, value: Any) -> Row:

@@ -64,10 +64,11 @@ def test_a_retry_that_reopens_a_turn_gives_it_its_own_id(
 def test_a_bell_that_cannot_be_rung_names_the_turn_it_was_for(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError
+    def refuse(*_: object) -> None:
+        with wire.calling():
+            raise OSError
 
-    monkeypatch.setattr(bell.current_app._get_current_object(), "send_task", refuse)
+    monkeypatch.setattr(bell.broker, "post", refuse)
     turn = visitor.told(headers={"X-Request-Id": ID})["turn_id"]
     wire.mark_back()
 

@@ -43,7 +43,9 @@ def accept(cast: Cast, **fields: Any) -> services.Accepted:
 
 def without_transactions(queries: CaptureQueriesContext) -> list[str]:
     words = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
-    return [query["sql"] for query in queries.captured_queries if not query["sql"].startswith(words)]
+    # What the server has prepared is executed by its name alone.
+    texts = [query["sql"] or "prepared" for query in queries.captured_queries]
+    return [text for text in texts if not text.startswith(words)]
 
 
 def test_accepting_a_first_anonymous_message(acme: Organization, cast: Cast, quiet: None) -> None:
@@ -51,8 +53,8 @@ def test_accepting_a_first_anonymous_message(acme: Organization, cast: Cast, qui
     with CaptureQueriesContext(connection) as queries:
         accept(cast)
 
-    # 1 key and organisation · 2 session · 3 conversation · 4 turn · 5 message
-    assert len(without_transactions(queries)) == 5
+    # 1 key and organisation · 2 session, conversation, turn and message; a transaction by itself
+    assert len(without_transactions(queries)) == len(queries) == 2
 
 
 def test_accepting_a_verified_users_next_message_with_a_key(
@@ -64,8 +66,8 @@ def test_accepting_a_verified_users_next_message_with_a_key(
         accept(cast, user_id="u1", user_token=token(), session_id=session, key="k" * 16)
 
     # 1 key and organisation · 2 is the key known? · 3 reserve it · 4 the user · 5 its last_seen · 6 the session, locked
-    # 7 the conversation's next seq · 8 turn · 9 message
-    assert len(without_transactions(queries)) == 9
+    # 7 the conversation's next seq, turn and message
+    assert len(without_transactions(queries)) == 7
 
 
 def test_reading_an_answer(acme: Organization, cast: Cast, quiet: None) -> None:
@@ -84,10 +86,9 @@ def test_answering_a_turn(acme: Organization, cast: Cast, quiet: None, model: Fa
     with CaptureQueriesContext(connection) as queries:
         answering.answer(accepted.turn_id)
 
-    # 1 claim · 2 turn, organisation, version, agent, conversation · 3 end user · 4 transcript · 5 tickets
-    # 6 what the visitor did on the site · 7 passages · 8 secrets to keep out of the trace
-    # 9 conversation's summary · 10 turn · 11 reply · 12 trace · 13 the next turn to ring for
-    assert len(without_transactions(queries)) <= 13
+    # 1 claim · 2 turn, transcript, the organisation's version · 3 end user · 4 tickets · 5 what was done on the site
+    # 6 how many passages there are · 7 conversation's summary, turn, reply, trace
+    assert len(without_transactions(queries)) == 7
     assert Turn.objects.get(pk=accepted.turn_id).status == "done"
 
 

@@ -217,13 +217,13 @@ def test_an_attempt_that_dies_is_begun_anew_or_was_the_answer(
     died: list[uuid.UUID] = []
     answer = answering.answer
 
-    def dies_first(turn_id: uuid.UUID) -> None:
+    def dies_first(turn_id: uuid.UUID, **told: Any) -> None:
         if not died:
             died.append(turn_id)
             lose(turn_id, said="Half an")
             sweep.run(may_free=True)
         else:
-            answer(turn_id)
+            answer(turn_id, **told)
 
     monkeypatch.setattr(answering, "answer", dies_first)
     model.reply("Whole answer.")

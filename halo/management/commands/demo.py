@@ -32,6 +32,7 @@ class Command(BaseCommand):
             + (f"   password: {demo.password}   (shown once)" if demo.password else "   (password as set)"),
             f"  API          {base}/api/docs/",
             f"  Organisation {demo.organization.name} ({demo.organization.slug}), {demo.articles} articles",
+            f"  Its id       {demo.organization.pk}",
             f"  Widget key   {demo.widget_key}",
         ]
         if demo.identity_secret:
