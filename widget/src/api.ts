@@ -74,11 +74,6 @@ export class Api {
     return (await (await this.send(path, options)).json()) as T;
   }
 
-  /** What everybody may read: no key, no preflight. */
-  async open<T>(path: string): Promise<T> {
-    return (await (await answered(fetch(this.base + path, { credentials: 'omit' }))).json()) as T;
-  }
-
   async #once(path: string, options: Options, token: string): Promise<Response> {
     const headers: Record<string, string> = { Authorization: `Bearer ${this.config.apiKey}`, ...options.headers };
     if (options.session) headers['X-Session-Id'] = options.session;
@@ -127,7 +122,8 @@ export class Api {
   }
 }
 
-async function answered(request: Promise<Response>): Promise<Response> {
+/** The response where it is a good one; else raises Failure. */
+export async function answered(request: Promise<Response>): Promise<Response> {
   let response: Response;
   try {
     response = await request;
@@ -147,10 +143,6 @@ function expires(token: string): boolean {
   } catch {
     return false; // the server will say what is wrong with it
   }
-}
-
-export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Growing pauses with some chance in them; ends early where the network comes back. */

@@ -73,10 +73,6 @@ export class Highlights {
     return had;
   }
 
-  get count(): number {
-    return this.#pointed.length;
-  }
-
   #remove(one: Pointed | undefined): void {
     if (!one) return;
     clearTimeout(one.timer);
