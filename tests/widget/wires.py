@@ -6,6 +6,7 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from typing import Any
 
 
@@ -38,6 +39,8 @@ class Wire:
                             # What came up to there arrives, and then nothing; or not even that.
                             if not wire.loses:
                                 self.request.sendall(data)
+                                # A connection that is reset takes along what nobody has read yet.
+                                time.sleep(0.2)
                             break
                         self.request.sendall(data)
                     for end in (self.request, server):
