@@ -8,16 +8,19 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate --no-emit-index-url
 # Everything that the tests need; the small model only where it was asked for, as sync removes what is not listed.
 SYNC_DEV := $(SYNC) requirements/dev.txt $$(test ! -e .venv/.smallmodel || echo requirements/smallmodel.txt)
+# The widget's source is checked where there is Node; what is built of it is committed, and needs none.
+NPM := $(shell command -v npm)
+MODULES := $(if $(NPM),widget/node_modules/.package-lock.json)
 # Says nothing unless the command fails.
 quietly = @out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; echo 'Failed: $(1)'; exit 1; }
 
-.PHONY: run test faults smallmodel check lint fix schema lock clean
+.PHONY: run test faults smallmodel check lint fix schema widget lock clean
 
 run: .venv/.base  ## start Halo: databases, migrations, web, workers, and a first organisation to try it with
 	@$(BIN)/python -m compileall -q halo orgs sessions agents conversations
 	@exec $(BIN)/python manage.py up
 
-test: .venv/.dev $(wildcard .venv/.smallmodel)  ## the whole suite; `make test ARGS="-k session"` for a part of it
+test: .venv/.dev $(MODULES) $(wildcard .venv/.smallmodel)  ## the whole suite; `make test ARGS="-k session"` for a part of it
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: .venv/.dev  ## the long form of what is random: 10,000 interleavings, 204 faults; the figures go to .venv/faults.json
@@ -34,11 +37,12 @@ check: lint  ## everything about the code that needs no running server
 	$(call quietly,$(SCRATCH) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file .venv/schema.yml)
 	$(call quietly,diff -u schema.yml .venv/schema.yml)
 
-lint: .venv/.dev  ## style, types, and which module may import which
+lint: .venv/.dev $(MODULES)  ## style, types, and which module may import which
 	$(call quietly,$(BIN)/ruff check .)
 	$(call quietly,$(BIN)/ruff format --check .)
 	$(call quietly,$(SCRATCH) $(BIN)/mypy)
 	$(call quietly,$(BIN)/lint-imports)
+	$(if $(NPM),$(call quietly,npm --prefix widget run --silent check),@echo 'No npm here: the source of the widget was not checked.')
 
 fix: .venv/.dev  ## what ruff can repair by itself
 	$(BIN)/ruff check --fix .
@@ -47,13 +51,16 @@ fix: .venv/.dev  ## what ruff can repair by itself
 schema: .venv/.dev  ## write schema.yml anew
 	$(SCRATCH) $(BIN)/python manage.py spectacular --validate --file schema.yml
 
+widget: widget/node_modules/.package-lock.json  ## build widget/dist anew from its source; needs Node 18 or newer
+	@npm --prefix widget run --silent build
+
 lock: $(BIN)/uv  ## pin what pyproject.toml asks for; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/base.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) --no-deps --only-binary :all: requirements/smallmodel.in -o requirements/smallmodel.txt
 
 clean:  ## remove what was installed and cached; never the data folder
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv widget/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.halo/*' -prune -exec rm -rf {} +
 
 $(BIN)/uv: requirements/uv.txt
@@ -66,6 +73,10 @@ $(BIN)/uv: requirements/uv.txt
 .venv/.dev: requirements/dev.txt $(BIN)/uv
 	@$(SYNC_DEV)
 	@touch .venv/.base $@
+
+widget/node_modules/.package-lock.json: widget/package-lock.json
+	@npm --prefix widget ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 # Sync installs what is listed and nothing that it depends on.
 .venv/.smallmodel: requirements/smallmodel.txt .venv/.dev

@@ -9,12 +9,16 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from agents.tools import try_page
 from conversations import scraping
 from conversations.admin import rehearsal
-from halo import health
+from halo import demo_site, health, widget
 
 urlpatterns = [
     path("", health.front_door, name="front-door"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("widget.js", widget.loader, name="widget"),
+    path("widget/<str:name>", widget.part, name="widget-part"),
+    path("demo/", demo_site.shop, name="demo-shop"),
+    path("demo/token", demo_site.token, name="demo-token"),
     path("metrics", scraping.scrape, name="metrics"),
     path("api/sdk/", include("agents.api.urls")),
     path("api/sdk/", include("sessions.api.urls")),

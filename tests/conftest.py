@@ -70,7 +70,14 @@ settings.HALO_RATE_LIMITS = "off"
 
 
 # Files that take minutes begin first: one that begins last leaves the other process with nothing to do.
-SLOW = ("tests/guardrails/", "tests/faults/", "tests/stack/", "tests/halo/test_web_worker.py", "tests/halo/test_up.py")
+SLOW = (
+    "tests/guardrails/",
+    "tests/widget/",
+    "tests/faults/",
+    "tests/stack/",
+    "tests/halo/test_web_worker.py",
+    "tests/halo/test_up.py",
+)
 
 
 @pytest.hookimpl(trylast=True)

@@ -26,6 +26,7 @@ class Command(BaseCommand):
         base = settings.HALO_PUBLIC_URL or f"http://127.0.0.1:{options['port']}"
         lines = [
             "",
+            f"  Shop         {base}/demo/   (a customer's page with the widget)",
             f"  Admin        {base}/admin/",
             f"  Login        {demo.login}"
             + (f"   password: {demo.password}   (shown once)" if demo.password else "   (password as set)"),
