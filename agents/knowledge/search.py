@@ -14,8 +14,8 @@ from pgvector import Vector
 from agents.knowledge.embedding import Vectors, embed
 from agents.knowledge.splitting import sentences, size
 from agents.knowledge.statements import COUNT, LARGE, SMALL
+from halo import db
 from halo.api.strict_json import storable
-from halo.db import release_connection
 
 # Up to so many passages (the organisation's, or of the sources asked for) are each compared with the question. Above,
 # those whose signs agree with the question's in most dimensions are.
@@ -100,11 +100,14 @@ def search(
         return []
     if vector is None:
         # Hundreds of threads may wait here for their turn on a core: not with the pool's few connections in hand.
-        release_connection()
+        db.release_connection()
         vector = query_vector(texts)
     parameters |= {"text": storable(texts[0]), "vector": Vector(vector).to_text(), "limit": limit}
+    if count <= EXACT_UP_TO:
+        return [Hit(*row) for row in db.run(SMALL, parameters)]
+    # A plan for whatever may be asked took a third longer here than one for the question, planning included.
     with connection.cursor() as cursor:
-        cursor.execute(SMALL if count <= EXACT_UP_TO else LARGE, parameters)
+        cursor.execute(LARGE, parameters)
         return [Hit(*row) for row in cursor.fetchall()]
 
 
@@ -128,9 +131,8 @@ def _constants() -> dict[str, Any]:
 
 def _count(parameters: dict[str, Any]) -> int:
     """How many passages there are to search; counts no further than matters."""
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT, parameters)
-        return int(cursor.fetchone()[0])
+    [(count,)] = db.run(COUNT, parameters)
+    return int(count)
 
 
 def query_vector(texts: Sequence[str]) -> Vectors:

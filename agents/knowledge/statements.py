@@ -26,7 +26,7 @@ _ROUGHLY = """
 # What the message says: its words with how often it says them, and its identifiers.
 _MESSAGE = r"""
 message AS MATERIALIZED (
-    SELECT to_tsvector('english', %(text)s) AS said, halo_identifiers('', %(text)s) AS identifiers
+    SELECT to_tsvector('english', %(text)s::text) AS said, halo_identifiers('', %(text)s::text) AS identifiers
 ), wanted AS MATERIALIZED (
     SELECT lexeme, cardinality(positions)::float8 AS times,
         ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
