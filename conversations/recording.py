@@ -7,6 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import transaction
+
 from agents.answer_types import AnswerType
 from conversations import bursts
 from conversations.models import Conversation, Message, Turn, TurnTrace
@@ -98,13 +100,35 @@ class Overtaken(Exception):
 def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTrace | None = None) -> bool:
     """Ends `turn` with `reply` and stores its `trace`; True where more was said in the conversation since.
 
-    One statement, so that it is all or nothing by itself and may be part of a transaction. With `held` it raises
-    Overtaken unless the conversation is in the epoch of that claim and the claim still stands; without, unless the
-    turn is in flight. With it, and then in a transaction, what was merged into the turn ends with the same answer.
+    All or nothing by itself, and may be part of a transaction. With `held` it raises Overtaken unless the conversation
+    is in the epoch of that claim and the claim still stands; without, unless the turn is in flight. With it, what was
+    merged into the turn ends with the same answer.
     """
-    covers_to = turn.covers_to if held is not None and reply.covers else None
     message_id = uuid7()
     response = _response(turn, reply, message_id)
+    if held is None or turn.covers_to is None:
+        return _settle(turn, reply, held, trace, message_id, response, covers_to=None)
+    with transaction.atomic():
+        covers_to = turn.covers_to if reply.covers else None
+        more_was_said = _settle(turn, reply, held, trace, message_id, response, covers_to=covers_to)
+        if covers_to is None:
+            bursts.free(turn.pk)
+        else:
+            bursts.finish(turn, outcome=reply.outcome, response=response, error_code=reply.error_code)
+    return more_was_said
+
+
+def _settle(
+    turn: Turn,
+    reply: Reply,
+    held: Claim | None,
+    trace: TurnTrace | None,
+    message_id: uuid.UUID,
+    response: dict[str, Any],
+    *,
+    covers_to: int | None,
+) -> bool:
+    """The one statement."""
     spent = reply.spent
     kept = None if trace is None else (trace.prompt, trace.passages, trace.timings, trace.model_calls)
     prompt, passages, timings, model_calls = (None,) * 4 if kept is None else map(json.dumps, kept)
@@ -147,10 +171,6 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTr
     )
     if not rows:
         raise Overtaken
-    if covers_to is not None:
-        bursts.finish(turn, outcome=reply.outcome, response=response, error_code=reply.error_code)
-    elif held is not None and turn.covers_to is not None:
-        bursts.free(turn.pk)
     return bool(rows[0][0] > rows[0][1])
 
 

@@ -344,6 +344,26 @@ def test_where_the_first_fails_the_others_are_claimed_by_themselves(conversation
     assert second.lost == 0 and status(third) == "queued"
 
 
+def test_a_reply_to_several_is_recorded_for_all_of_them_or_none(
+    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = queue_burst(conversation, 2)
+    held = turns.claim(first.pk, process_id=ME)
+    assert held is not None
+    first.refresh_from_db()
+
+    def die(*_: object, **__: object) -> None:
+        raise OSError
+
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(bursts, "finish", die)
+        recording.settle(first, answered(first), held=held)
+    assert [status(turn) for turn in (first, second)] == ["running", "queued"]
+    assert not Message.objects.filter(part=1).exists()
+    recording.settle(first, answered(first), held=held)
+    assert [status(turn) for turn in (first, second)] == ["done", "done"]
+
+
 def test_an_answer_that_broke_off_is_no_answer_to_the_others(conversation: Conversation) -> None:
     first, second = queue_burst(conversation, 2)
     held = turns.claim(first.pk, process_id=ME)
