@@ -194,7 +194,7 @@ def test_narrow_screens_and_zoomed_pages_show_everything(
 
 
 def test_who_wants_no_motion_gets_none(stack: Stack, visits: Callable[..., Visit], page_at: Callable[..., str]) -> None:
-    stack.model.reply("Later", delay=1)
+    stack.model.reply("Later", delay=5)
     visit = visits(reduced_motion="reduce")
     visit.go(page_at()).open().say("Hello")
     dot = visit.page.locator("halo-agents .dots i").first
