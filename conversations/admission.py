@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.conf import settings
 from django.db import connection
@@ -31,7 +31,7 @@ LIFETIME_MS = int((ANSWER_WITHIN.total_seconds() + 10) * 1000)
 # Between taking a place and committing its turn lie milliseconds.
 UNWRITTEN_MS = 5000
 # For so long a process that was told that all is full refuses by itself, and for so long it asks first.
-REMEMBER_SECONDS = 0.05
+REMEMBER_SECONDS = 0.2
 CAREFUL_SECONDS = 10.0
 # Where too many have been on their way in for so long, and who came now would wait longer than this, a process refuses.
 CALM_SECONDS, OVERRUN_SECONDS = 3.0, 0.5
@@ -101,6 +101,13 @@ class _Door:
     retry_after: int = 2
 
 
+class Refused(NamedTuple):
+    """Why, and in how many seconds to come again."""
+
+    reason: str
+    retry_after: int
+
+
 _door = _Door()
 _lock = threading.Lock()
 _mine = threading.local()
@@ -113,22 +120,28 @@ def knock(*, may_be_known: bool) -> None:
 
     `may_be_known`: the request has an Idempotency-Key, so it may be about a turn that has its place already.
     """
-    if _door.held >= _most_held() or accepting.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS):
-        _shed("web")
-        raise Unavailable(retry_after=2)
+    if refused := refused_here(may_be_known=may_be_known):
+        shed(refused.reason)
+        raise Unavailable(retry_after=refused.retry_after)
     _mine.looked = False
     now, behind = time.monotonic(), accepting.waiting
     if may_be_known or (now >= _door.careful_until and behind <= accepting.number):
         return
-    if now >= _door.closed_until:
-        if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD], settings.HALO_TURNS_WAITING, behind)):
-            # Who was let in now is not turned away for the queue's sake after waiting for a lane.
-            _mine.looked = True
-            return
-        _shed(reason)
-    else:
-        _shed("remembered")
+    if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD], settings.HALO_TURNS_WAITING, behind)):
+        # Who was let in now is not turned away for the queue's sake after waiting for a lane.
+        _mine.looked = True
+        return
+    shed(reason)
     raise Unavailable(retry_after=_door.retry_after)
+
+
+def refused_here(*, may_be_known: bool = False) -> Refused | None:
+    """What this process would refuse by itself, without asking anybody; whoever does so tells `shed`."""
+    if _door.held >= _most_held() or accepting.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS):
+        return Refused("web", 2)
+    if not may_be_known and time.monotonic() < _door.closed_until:
+        return Refused("remembered", _door.retry_after)
+    return None
 
 
 def hold() -> None:
@@ -158,7 +171,7 @@ def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
         reason = _by_the_rows(org.pk, own)
     if not reason:
         return
-    _shed(reason)
+    shed(reason)
     if reason == "organisation":
         raise RateLimited(
             retry_after=2, message="Too many messages are being answered at the moment; please try again."
@@ -254,5 +267,6 @@ def _most_held() -> int:
     return max(threads - SPARE_THREADS, threads // 2)
 
 
-def _shed(reason: str) -> None:
+def shed(reason: str) -> None:
+    """Counts a refusal."""
     metrics.count("halo_shed_total", reason)

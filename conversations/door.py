@@ -7,14 +7,61 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.http import http_date
 
 from conversations import admission
 from halo.api.exceptions import bare_response
+from halo.api.middleware import sane_id, sdk_headers
 from halo.errors import Unavailable
 
 # What makes turns, and what reads one as it is answered. Whatever else visitors may ask for is answered under load too.
 PATHS = frozenset({"/api/sdk/chat", "/api/sdk/chat/stream"})
 READ_ALONG = re.compile(r"/api/sdk/chat/turns/[^/]+/stream")
+
+
+_QUESTION = re.compile(rb"POST /api/sdk/chat(?:/stream)? HTTP/1\.1\r\n")
+# What may be about a turn that is there already, or says of its connection or body what is not read here.
+_LONG_WAY = re.compile(
+    rb"\n(?:idempotency-key|transfer-encoding|content-encoding|expect|upgrade"
+    rb"|connection(?!:[ \t]*keep-alive\r))[ \t]*:",
+    re.IGNORECASE,
+)
+_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_GIVEN_ID = re.compile(rb"\nx-request-id:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+def refuse_at_once(arrived: Callable[[], bytes]) -> tuple[int, bytes] | None:
+    """The refusal of a request whose bytes have `arrived`, and how many of them it is, where that is plain; else None.
+
+    For the thread that hands connections to others: what all that costs is most of a refusal. Whatever is not plain
+    goes the usual way, and is refused there.
+    """
+    refused = admission.refused_here()
+    if refused is None:
+        return None
+    request = arrived()
+    head, end, body = request.partition(b"\r\n\r\n")
+    # SECURITY: where gunicorn might see another end of the request than this, nothing is decided here: every line ends
+    # in the one way, and there is one plain length.
+    lengths = _LENGTH.findall(head)
+    if not end or not _QUESTION.match(head) or _LONG_WAY.search(head) or head.count(b"\n") != head.count(b"\r\n"):
+        return None
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 7 or int(lengths[0]) > len(body):
+        return None
+    admission.shed(refused.reason)
+    given = _GIVEN_ID.search(head)
+    request_id = sane_id(given[1].decode("latin-1") if given else "")
+    answer = bare_response(503, request_id=request_id)
+    headers = {
+        "Date": http_date(),
+        "Content-Type": answer["Content-Type"],
+        "Content-Length": str(len(answer.content)),
+        "Retry-After": str(refused.retry_after),
+        **sdk_headers(request_id),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    told = f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("latin-1") + answer.content
+    return len(head) + len(end) + int(lengths[0]), told
 
 
 class Door:

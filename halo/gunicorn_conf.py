@@ -62,6 +62,7 @@ def post_worker_init(worker: Any) -> None:
     from halo import hooks  # models load only after django.setup(), which the application does  # noqa: PLC0415
 
     hooks.web_started()
+    worker.at_once = hooks.at_once
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 from django.db import connections
 
-from conversations import in_hand, leaving, processes, waiting
+from conversations import door, in_hand, leaving, processes, waiting
 from halo import metrics, wire
 from orgs import services
 from orgs.secrets import WrongKey
@@ -40,6 +40,10 @@ def web_started() -> None:
     services.check_keys()
     in_hand.set_room(waiting.HANDS)
     processes.start()
+
+
+# What a gunicorn worker may answer before it takes a thread.
+at_once = door.refuse_at_once
 
 
 def web_stopped() -> None:

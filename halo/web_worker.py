@@ -27,6 +27,8 @@ BODY_SECONDS = 15.0
 SEND_SECONDS = 60.0
 # How long a closed connection may keep its thread while the client's last bytes are thrown away.
 LINGER_SECONDS = 2.0
+# What is answered in the main loop is no larger, body included.
+MOST_AT_ONCE = 16_384
 # How long a stopping worker waits for connections that have not sent anything.
 STOP_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
@@ -66,6 +68,14 @@ class DeadlineSocket(socket.socket):
         except TimeoutError as error:
             raise BrokenPipeError(errno.EPIPE, "the client stopped reading") from error
 
+    def peek(self, size: int) -> bytes:
+        """What has arrived, without taking or waiting for it."""
+        return super().recv(size, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+
+    def take(self, size: int) -> None:
+        """Throws away what `peek` has shown."""
+        super().recv(size, socket.MSG_DONTWAIT)
+
 
 class Connection(TConn):
     """One client; may be closed by the thread that served it, and then again by the main loop."""
@@ -82,6 +92,51 @@ class Connection(TConn):
 
 class DeadlineWorker(ThreadWorker):
     """See the module; `worker_class` of halo/gunicorn_conf.py."""
+
+    # Asked by the main loop before a request gets a thread, with what reads what has arrived of it and takes nothing:
+    # how many bytes the request is, and its whole answer; None where it is to be served as usual. Never waits.
+    at_once: Callable[[Callable[[], bytes]], tuple[int, bytes] | None] | None = None
+
+    def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        if self.answered(conn):
+            # Its first request is over: from now on it is a connection that is kept.
+            self.pending_conns.remove(conn)
+            self.keep(conn)
+            assert self.poller is not None
+            self.poller.modify(client, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+        else:
+            super().on_pending_socket_readable(conn, client)
+
+    def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        if self.answered(conn):
+            self.keepalived_conns.remove(conn)
+            self.keep(conn)
+        else:
+            super().on_client_socket_readable(conn, client)
+
+    def keep(self, conn: Connection) -> None:
+        """Waits for the connection's next request for as long as for any other's; the deque is in the order of that."""
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+
+    def answered(self, conn: Connection) -> bool:
+        """Whether what has arrived was answered at once, in the main loop."""
+        if self.at_once is None or not self.alive:
+            return False
+        try:
+            found = self.at_once(partial(conn.sock.peek, MOST_AT_ONCE))
+            if found is None:
+                return False
+            size, answer = found
+            conn.sock.take(size)
+            if conn.sock.send(answer, socket.MSG_DONTWAIT) < len(answer):
+                # It has sent many requests and read no answer; the thread that comes to it finds it closed.
+                conn.sock.shutdown(socket.SHUT_RDWR)
+                return False
+        except OSError:
+            # The client has gone, or will have: as above.
+            return False
+        return True
 
     def accept(self, listener: BaseSocket) -> bool:
         """Takes a connection and watches it, costing no thread before something was sent; False if there was none."""

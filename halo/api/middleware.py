@@ -60,12 +60,25 @@ class ApiBoundary:
             response.cookies.clear()
             if "Cookie" in response.get("Vary", ""):
                 del response["Vary"]
-            response["Access-Control-Allow-Origin"] = "*"
-            response["Access-Control-Expose-Headers"] = EXPOSE_HEADERS
+            for name, value in sdk_headers(request_id).items():
+                response[name] = value
         return response
+
+
+def sdk_headers(request_id: str) -> dict[str, str]:
+    """What every answer under /api/sdk/ has."""
+    return {
+        "X-Request-Id": request_id,
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": EXPOSE_HEADERS,
+    }
 
 
 def request_id_of(request: HttpRequest) -> str:
     """The caller's `X-Request-Id` where it is sane, else a new one."""
-    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return sane_id(request.META.get("HTTP_X_REQUEST_ID", ""))
+
+
+def sane_id(given: str) -> str:
+    """`given` where it may stand in headers and logs, else a new request id."""
     return given if _SANE_ID.match(given) else str(uuid7())

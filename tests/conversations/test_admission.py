@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from conversations import admission, bell, in_hand, sweep, turns
+from conversations import admission, bell, door, in_hand, sweep, turns
 from conversations.models import Conversation, IdempotencyKey, Message, Turn
 from halo import wire
 from halo.errors import RateLimited, Unavailable
@@ -268,6 +269,55 @@ def test_a_web_process_keeps_threads_to_refuse_with(visitor: Visitor, settings: 
     assert visitor.say(headers={"Idempotency-Key": "k" * 16}).status_code == 503
     reading.close()
     assert visitor.say().status_code == 200
+
+
+PLAIN = b"POST /api/sdk/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nX-Request-Id: mine\r\n\r\nbodyPOST /"
+
+
+def test_a_plain_request_is_refused_before_it_takes_a_thread_and_as_it_would_be_behind(
+    visitor: Visitor, settings: Any
+) -> None:
+    assert door.refuse_at_once(lambda: PLAIN) is None, "nothing is full"
+    settings.HALO_WEB_THREADS = 2
+    reading = visitor.stream()
+    found = door.refuse_at_once(lambda: PLAIN)
+    assert found is not None
+    size, answer = found
+    assert size == len(PLAIN) - len(b"POST /"), "the next request stays where it is"
+    head, _, body = answer.partition(b"\r\n\r\n")
+    sent = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    behind = visitor.say(headers={"X-Request-Id": "mine"})
+    assert json.loads(body) == behind.json() and behind.status_code == 503
+    assert {name: sent[name] for name in behind.headers} == dict(behind.headers)
+    reading.close()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        PLAIN.replace(b"chat", b"events"),
+        PLAIN.replace(b"POST", b"GET", 1),
+        PLAIN.replace(b"mine", b"mine\r\nIdempotency-Key: k"),
+        PLAIN.replace(b"mine", b"mine\r\nconnection: close"),
+        PLAIN.replace(b"mine", b"mine\r\nTransfer-Encoding: chunked"),
+        PLAIN.replace(b"mine", b"mine\r\nExpect: 100-continue"),
+        PLAIN.replace(b"mine", b"mine\r\nContent-Length: 4"),
+        PLAIN.replace(b"mine", b"mine\nContent-Length: 9"),
+        PLAIN.replace(b": 4", b": +4"),
+        PLAIN.replace(b": 4", b": 4, 4"),
+        PLAIN.replace(b"Content-Length: 4\r\n", b""),
+        PLAIN.replace(b": 4", b": 4000"),
+        PLAIN.replace(b"\r\n", b"\n"),
+        PLAIN[:40],
+        b"",
+    ],
+)
+def test_whatever_is_not_plain_goes_the_usual_way(visitor: Visitor, settings: Any, request_bytes: bytes) -> None:
+    settings.HALO_WEB_THREADS = 2
+    reading = visitor.stream()
+    assert door.refuse_at_once(lambda: PLAIN) is not None
+    assert door.refuse_at_once(lambda: request_bytes) is None
+    reading.close()
 
 
 # --- Organisations beside each other in one worker -------------------------------------------------------------------

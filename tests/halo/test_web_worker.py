@@ -40,6 +40,19 @@ def application(environ, start_response):
     return [answer]
 """
 
+# The product's settings but for what it does when a worker has started: one kind of request is answered at once.
+CONFIGURATION = """
+from halo.gunicorn_conf import *
+
+def at_once(arrived):
+    request = b"GET /busy HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+    if arrived().startswith(request):
+        return len(request), b"HTTP/1.1 503 Busy\\r\\nContent-Length: 4\\r\\n\\r\\nbusy"
+
+def post_worker_init(worker):
+    worker.at_once = at_once
+"""
+
 
 @dataclass
 class Server:
@@ -97,8 +110,7 @@ def receive(client: socket.socket, end: bytes) -> bytes:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("web")
     (folder / "small.py").write_text(APPLICATION)
-    # The product's settings but for what it does when a worker has started.
-    (folder / "conf.py").write_text("from halo.gunicorn_conf import *\ndel post_worker_init\n")
+    (folder / "conf.py").write_text(CONFIGURATION)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server = Server(folder, free.getsockname()[1])
@@ -193,3 +205,32 @@ def test_a_stopping_server_answers_what_it_has_accepted(server: Server) -> None:
     master.wait(5)
     silent.close()
     server.start()
+
+
+def test_what_is_answered_at_once_leaves_the_connection_to_the_next_request(server: Server) -> None:
+    busy, fine = b"GET /busy HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with server.connect(busy) as client:
+        assert receive(client, b"busy").startswith(b"HTTP/1.1 503")
+        client.sendall(fine)
+        assert receive(client, b"fine").startswith(b"HTTP/1.1 200")
+        client.sendall(busy)
+        assert receive(client, b"busy").startswith(b"HTTP/1.1 503")
+        # One behind the other; what a thread has read along with its own request it serves as well.
+        client.sendall(busy + fine[:9])
+        assert receive(client, b"busy").startswith(b"HTTP/1.1 503")
+        client.sendall(fine[9:] + busy)
+        assert receive(client, b"fine").startswith(b"HTTP/1.1 200")
+
+
+def test_what_arrives_in_pieces_is_served_as_usual(server: Server) -> None:
+    with server.connect(b"GET /busy HT") as client:
+        time.sleep(0.2)
+        client.sendall(b"TP/1.1\r\nHost: x\r\n\r\n")
+        assert receive(client, b"fine").startswith(b"HTTP/1.1 200")
+
+
+def test_who_leaves_after_asking_disturbs_nobody(server: Server) -> None:
+    for _ in range(20):
+        server.connect(b"GET /busy HTTP/1.1\r\nHost: x\r\n\r\n").close()
+        server.connect().close()
+    server.get("/")
