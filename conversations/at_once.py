@@ -20,8 +20,8 @@ def leave_to_teammate(turn: Turn, text: str) -> None:
 
 
 def settle_at_once(turn: Turn, reply: Reply) -> None:
-    """Ends `turn` with `reply`; whoever watches the conversation is told after the commit."""
+    """Ends `turn` with `reply`; it is counted, and whoever watches the conversation is told, after the commit."""
     settle(turn, reply)
-    measuring.count_answer(reply.outcome)
+    transaction.on_commit(lambda: measuring.count_answer(reply.outcome))
     # Other tabs of the visitor's, and teammates who have the conversation open.
     transaction.on_commit(lambda: live.tell(turn.conversation_id))
