@@ -4,6 +4,9 @@ Starts the whole product on a folder of its own in front of a fake model with a 
 a second with clients that send again as soon as they are answered; sends three times that, whether answered or not;
 waits ten seconds; measures one client: `python bench/overload.py [--delay 0.5] [--seconds 30]`. Bars: answers at three
 times the peak 90 % of it, p99 of refusals 250 ms, latency as before. Clients run on the same machine, and count.
+
+Answers are counted as they come within a window that begins when as many are under way as will be: what was sent
+before and came within it counts, what was sent within it and came later does not. Refusals count from the first.
 """
 
 from __future__ import annotations
@@ -33,21 +36,25 @@ from bench.load_rig import free_port
 from bench.machine import TICKS
 
 TOO_LONG = 75.0
+# Before answers are counted: for clients that wait for theirs, and for the queue to be as long as it will be.
+WARM_SECONDS, OVERLOADED_SECONDS = 2.0, 6.0
 KINDS = ("gunicorn", "-Qllm", "postgres", "valkey")
 TOKEN = secrets.token_hex(16)
 
 
 @dataclass
 class Seen:
-    """What clients saw: seconds by status."""
+    """What clients saw: by status, when it came and how many seconds it took."""
 
     times: dict[int, list[float]] = field(default_factory=dict)
+    came: dict[int, list[float]] = field(default_factory=dict)
 
     def add(self, status: int, seconds: float) -> None:
         self.times.setdefault(status, []).append(seconds)
+        self.came.setdefault(status, []).append(time.monotonic())
 
-    def number(self, status: int) -> int:
-        return len(self.times.get(status, ()))
+    def number(self, status: int, *, begins: float, ends: float) -> int:
+        return sum(begins <= moment < ends for moment in self.came.get(status, ()))
 
     @property
     def refusals(self) -> list[float]:
@@ -138,63 +145,57 @@ class Client:
         seen.add(status, time.perf_counter() - began)
 
 
-async def closed_loop(client: Client, clients: int, seconds: float) -> Seen:
-    """`clients` who send again as soon as they are answered."""
-    seen, ends_at = Seen(), time.monotonic() + seconds
+async def closed_loop(client: Client, clients: int, seconds: float) -> tuple[Seen, float]:
+    """`clients` who send again as soon as they are answered; also how many answers a second came."""
+    seen, begins = Seen(), time.monotonic() + WARM_SECONDS
+    ends = begins + seconds
 
     async def one() -> None:
-        while time.monotonic() < ends_at:
+        while time.monotonic() < ends:
             await client.say(seen)
 
     await asyncio.gather(*(one() for _ in range(clients)))
-    return seen
+    return seen, seen.number(200, begins=begins, ends=ends) / seconds
 
 
-async def open_loop(client: Client, rate: float, seconds: float) -> tuple[Seen, float]:
-    """`rate` messages a second, whatever becomes of them; also how many were really sent a second."""
+async def open_loop(client: Client, rate: float, seconds: float) -> tuple[Seen, float, float]:
+    """`rate` messages a second, whatever becomes of them; also how many were sent, and how many answered, a second."""
     seen, tasks, began = Seen(), [], time.monotonic()
-    number = 0
-    while (now := time.monotonic()) - began < seconds:
-        while number < (now - began) * rate:
+    begins = began + OVERLOADED_SECONDS
+    ends = begins + seconds
+    while (now := time.monotonic()) < ends:
+        while len(tasks) < (now - began) * rate:
             tasks.append(asyncio.create_task(client.say(seen)))
-            number += 1
         await asyncio.sleep(0.005)
-    sent = number / (time.monotonic() - began)
-    waiting = Counter(task.done() for task in tasks)[False]
-    during = Seen({status: list(times) for status, times in seen.times.items()})
-    print(f"  when it stopped {waiting} still waited", file=sys.stderr)
+    sent = len(tasks) / (time.monotonic() - began)
+    print(f"  when it stopped {sum(not task.done() for task in tasks)} still waited", file=sys.stderr)
     await asyncio.gather(*tasks)
-    seen.times[-1] = [0.0] * (seen.number(200) - during.number(200))
-    return seen, sent
+    return seen, sent, seen.number(200, begins=begins, ends=ends) / seconds
 
 
 async def measure(port: int, key: str, up: int, options: argparse.Namespace) -> dict[str, Any]:
     client = Client(port, key)
     await closed_loop(client, 4, 3)
-    before = await closed_loop(client, 1, 5)
+    before, _ = await closed_loop(client, 1, 5)
     peak = 0.0
     for clients in (8, 16, 32, 64, 128):
-        seen = await closed_loop(client, clients, options.seconds / 3)
-        rate = seen.number(200) / (options.seconds / 3)
+        seen, rate = await closed_loop(client, clients, options.seconds / 3)
         print(f"  {clients} clients: {rate:.1f} answers/s, {seen.counts()}", file=sys.stderr)
         if rate < peak:
             break
         peak = rate
     await asyncio.sleep(5)
     before_cpu = cpu_by_process(up)
-    seen, sent = await open_loop(client, 3 * peak, options.seconds)
+    seen, sent, answered = await open_loop(client, 3 * peak, options.seconds)
     cpu = cpu_by_process(up) - before_cpu
-    # What was still waiting at the end was answered afterwards: it is not counted.
-    answered = seen.number(200) - seen.number(-1)
-    del seen.times[-1]
     await asyncio.sleep(10)
-    after = await closed_loop(client, 1, 5)
+    after, _ = await closed_loop(client, 1, 5)
     refusals = seen.refusals
     return {
         "peak_per_s": round(peak, 1),
         "sent_per_s": round(sent, 1),
-        "answered_per_s": round(answered / options.seconds, 1),
-        "kept": round(answered / options.seconds / peak, 3),
+        "answered_per_s": round(answered, 1),
+        "kept": round(answered / peak, 3),
         "statuses": seen.counts(),
         "answer_p50_s": round(statistics.median(seen.times.get(200, [0.0])), 3),
         "refusal_p50_ms": round(statistics.median(refusals) * 1000) if refusals else None,
