@@ -25,7 +25,8 @@ MOST = 20_000_000
 BATCH = 400
 MONTH = dt.timedelta(days=30)
 # How busy the hours are (UTC), and what a Saturday or Sunday has of a weekday.
-HOURS = (2, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 18, 16, 17, 18, 17, 15, 12, 9, 7, 6, 5, 4, 3)
+_BUSY = (2, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 18, 16, 17, 18, 17, 15, 12, 9, 7, 6, 5, 4, 3)
+HOURS = tuple(hour for hour, busy in enumerate(_BUSY) for _ in range(busy))
 WEEKEND = 0.35
 
 Progress = Callable[[int, int], None]
@@ -67,7 +68,9 @@ def generate(
     rows.store()
     progress(messages, messages)
     _analyse()
-    audit.record(org=org, actor=None, action="conversations.generated", after={"conversations": made, "messages": written})
+    audit.record(
+        org=org, actor=None, action="conversations.generated", after={"conversations": made, "messages": written}
+    )
     return made
 
 
@@ -95,7 +98,6 @@ def _people(
             created_at=began,
             updated_at=began,
         )
-    weights = [tongue.weight for tongue in phrases.TONGUES]
     for number in range(max(8, int(conversations / 2.2))):
         company, plan = (
             chance.choice(house.companies) if chance.random() < 0.6 else (None, chance.choice(phrases.PLANS))
@@ -103,7 +105,7 @@ def _people(
         name = f"{chance.choice(phrases.FIRST_NAMES)} {chance.choice(phrases.LAST_NAMES)}"
         key = uuid7_at(began, chance)
         external_id = f"{run}-u{number}"
-        tongue = chance.choices(phrases.TONGUES, weights)[0]
+        tongue = chance.choice(phrases.SPOKEN)
         house.people.append(Person(key, name, external_id, company, plan, tongue))
         rows.add(
             EndUser,
@@ -125,7 +127,7 @@ def _moment(share: float, chance: random.Random, *, began: dt.datetime, now: dt.
     moment = began + days
     if moment.weekday() >= 5 and chance.random() > WEEKEND:
         moment -= dt.timedelta(days=moment.weekday() - 4)
-    hour = chance.choices(range(24), HOURS)[0]
+    hour = chance.choice(HOURS)
     moment = moment.replace(
         hour=hour, minute=chance.randrange(60), second=chance.randrange(60), microsecond=chance.randrange(1_000_000)
     )

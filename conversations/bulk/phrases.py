@@ -247,6 +247,8 @@ DUTCH = Tongue(
 )  # fmt: skip
 
 TONGUES = (ENGLISH, GERMAN, FRENCH, SPANISH, DUTCH)
+# Each as often as it is spoken.
+SPOKEN = tuple(tongue for tongue in TONGUES for _ in range(round(tongue.weight * 100)))
 CITIES = ("Lisbon", "Berlin", "Zürich", "São Paulo", "Toronto", "Oslo", "Kraków", "Nairobi", "Leeds", "Lyon", "Austin",
           "Málaga", "Utrecht", "Osaka", "Bergen", "Ghent")  # fmt: skip
 FIRST_NAMES = ("Ada", "Ben", "Chiara", "Deniz", "Elif", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Kofi", "Lena",

@@ -28,12 +28,14 @@ KINDS = {
     AnswerType.NOT_ALLOWED: (0.02, 0.58),
     AnswerType.NEEDS_PERSON: (0.04, 0.41),
 }
+_DRAWN = tuple(kind for kind, (share, _) in KINDS.items() for _ in range(round(share * 100)))
 ERRORS = (("model_timeout", "The model did not answer in time."), ("unavailable", "The model answered with a 503."),
           ("rate_limited", "The model answered with a 429."))  # fmt: skip
-MODES = (("chat", 0.95), ("livehelp", 0.03), ("voice", 0.02))
+MODES = ("chat",) * 95 + ("livehelp",) * 3 + ("voice",) * 2
 PICTURES = tuple(png(number) for number in range(4))
 INPUT_PRICE, OUTPUT_PRICE = Decimal("0.40") / 1_000_000, Decimal("1.60") / 1_000_000
 LIVE_FOR = dt.timedelta(hours=6)
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Talk:
@@ -46,8 +48,7 @@ class Talk:
         self.clock = began
         self.common = {"org_id": house.org.pk}
         self.person = chance.choice(house.people) if chance.random() < 0.68 else None
-        weights = [tongue.weight for tongue in phrases.TONGUES]
-        tongue = self.person.tongue if self.person else chance.choices(phrases.TONGUES, weights)[0]
+        tongue = self.person.tongue if self.person else chance.choice(phrases.SPOKEN)
         self.language, self.wording = tongue.language, Wording(tongue, chance)
         self.verified = self.person is not None and chance.random() < 0.65
         self.seq = self.messages = 0
@@ -105,7 +106,7 @@ class Talk:
         read, written = chance.randint(900, 5200), len(text) // 4 + chance.randint(5, 40)
         row |= {
             "confidence": confidence,
-            "confidence_inputs": json.dumps(self._inputs(confidence, escalated)),
+            "confidence_inputs": _json(self._inputs(confidence, escalated)),
             "answer_type": kind.value,
             "escalated": escalated,
             "withheld": kind == AnswerType.NOT_IN_KNOWLEDGE and chance.random() < 0.3,
@@ -120,7 +121,7 @@ class Talk:
         if self.row.get("outcome") not in ("escalated", "human"):
             self.row["outcome"] = "escalated" if escalated else "answered"
         if escalated:
-            row["explanation"] = json.dumps({"result": "handed_over", "signs": [{"sign": "agent", "reason": "asked"}]})
+            row["explanation"] = _json({"result": "handed_over", "signs": [{"sign": "agent", "reason": "asked"}]})
             self._ticket(turn, asked, team=self._team())
             return not self._teammate()
         return True
@@ -149,15 +150,15 @@ class Talk:
             conversation_id=self.conversation,
             seq=self.seq,
             agent_version_id=self.version,
-            mode=chance.choices([mode for mode, _ in MODES], [weight for _, weight in MODES])[0],
+            mode=chance.choice(MODES),
             verified=self.verified,
-            snapshot=json.dumps(self._snapshot(), ensure_ascii=False),
+            snapshot=_json(self._snapshot()),
             accepted_at=accepted,
             answer_by=accepted + dt.timedelta(seconds=55),
             claimed_at=accepted + dt.timedelta(milliseconds=chance.randint(8, 90)),
             finished_at=self.clock,
             outcome=outcome,
-            response=json.dumps({"text": text, "actions": []}, ensure_ascii=False),
+            response=_json({"text": text, "actions": []}),
         )
 
     def _fail(self, turn: uuid.UUID, accepted: dt.datetime) -> None:
@@ -177,7 +178,7 @@ class Talk:
             status="failed",
             agent_version_id=self.version,
             verified=self.verified,
-            snapshot=json.dumps(self._snapshot(), ensure_ascii=False),
+            snapshot=_json(self._snapshot()),
             accepted_at=accepted,
             answer_by=accepted + dt.timedelta(seconds=55),
             claimed_at=accepted,
@@ -195,7 +196,7 @@ class Talk:
         asked = self.wording.question(first=True, wants_person=False)
         turn, accepted = self._ask(asked)
         row = self._end(turn, accepted, outcome="routed", text=self.wording.handed_over())
-        row |= {"routing_rule_id": rule, "explanation": json.dumps({"result": "routed", "rule": str(rule)})}
+        row |= {"routing_rule_id": rule, "explanation": _json({"result": "routed", "rule": str(rule)})}
         self.row["outcome"] = "routed"
         self._ticket(turn, asked, team=team)
         return True
@@ -304,7 +305,7 @@ class Talk:
             name, arguments, result = (
                 "order_status",
                 {"order": self.wording.about["order"]},
-                json.dumps({"state": state}),
+                _json({"state": state}),
             )
         else:
             name, arguments, result = "search_knowledge", {"query": asked[:80]}, '{"passages": []}'
@@ -318,7 +319,7 @@ class Talk:
             round=0,
             call_id=f"call_{chance.getrandbits(48):012x}",
             name=name,
-            arguments=json.dumps(arguments, ensure_ascii=False),
+            arguments=_json(arguments),
             status="failed" if chance.random() < 0.04 else "done",
             result=result,
             started_at=started,
@@ -367,7 +368,7 @@ class Talk:
         }
 
     def _kind(self) -> AnswerType:
-        return self.chance.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+        return self.chance.choice(_DRAWN)
 
     def _team(self) -> uuid.UUID | None:
         return self.chance.choice(self.house.teams) if self.house.teams else None
