@@ -3,7 +3,8 @@
 One organisation with N generated messages (a million by default), and one with a twentieth of that in the same tables.
 Each kind of page is asked for by an analyst through the whole of Halo but the web server, some times over. Printed are
 milliseconds, the CPU milliseconds of Python among them (the rest is PostgreSQL's, and waiting where others use the
-machine), and the plans of the statements: which large table was read from end to end, if any. `--plans` writes the plans out. Starts servers of its own, gone afterwards.
+machine), and the plans of the statements: which large table was read from end to end, if any. `--plans` writes the
+plans out. Starts servers of its own, gone afterwards.
 """
 
 from __future__ import annotations
@@ -244,10 +245,9 @@ def main() -> None:
             "read whole": whole,
         }
         slowest = max(measured[kind]["median ms by address"].values())
+        p95 = measured[kind]["p95 ms"]
         told = f"reads all of {', '.join(whole)}" if whole else "by indexes"
-        print(
-            f"{kind:<26} {median(every):>8.1f} {measured[kind]['p95 ms']:>8.1f} {slowest:>8.1f} {median(used):>8.1f}   {told}"
-        )
+        print(f"{kind:<26} {median(every):>8.1f} {p95:>8.1f} {slowest:>8.1f} {median(used):>8.1f}   {told}")
     figures |= {"pages": measured, "machine after": machine()}
     late = [kind for kind, one in measured.items() if one["median ms"] > LIMIT_MS]
     figures[f"kinds over {LIMIT_MS} ms"] = late
