@@ -77,7 +77,7 @@ class Watch:
         if self._is_open:
             self._is_open = False
             self._events.close()
-            admission.let_go()
+            admission.doorman.let_go()
             with _lock:
                 _watching.subtract(self._places)
                 for name in self._places:
