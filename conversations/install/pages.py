@@ -21,7 +21,12 @@ from orgs.permissions import Action, may, orgs_of
 from orgs.staff_pages import Door, StaffPage
 
 SNIPPET = """<script src="{host}/widget.js"></script>
-<script>HaloAgents.init({{ orgId: "{org}", apiKey: "{key}" }});</script>
+<script>
+  HaloAgents.init({{
+    orgId: "{org}",
+    apiKey: "{key}",
+  }});
+</script>
 """
 SIGNED_IN = """<script src="{host}/widget.js"></script>
 <script>

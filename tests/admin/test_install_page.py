@@ -12,17 +12,19 @@ from typing import Any
 import jwt
 import pytest
 from django.db import connection
-from django.test import Client
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conversations.install.looking import WHY
+from conversations.install.looking import WHY, look
 from conversations.install.samples import LANGUAGES, samples
 from halo import wire
 from orgs import traffic
 from orgs.models import AuditEntry, Organization, User, WidgetKey
 from orgs.services import change_widget_key, create_widget_key, revoke_identity_secret, revoke_widget_key
 from tests.cast import Cast, House
+from tests.widget.hostile import SCRIPTS
 
 URL, STATE = "/admin/install/", "/admin/install/state/"
 As = Callable[[User], Client]
@@ -76,8 +78,8 @@ def test_the_snippet_has_the_organisation_and_a_key_that_works(cast: Cast, as_: 
         page = browser.get(URL, query).content.decode()
         return re.search(r'id="halo-snippet">(.*?)</code>', page, re.S)[1].replace("&quot;", '"')  # type: ignore[index]
 
-    made = f'HaloAgents.init({{ orgId: "{cast.acme.org.pk}", apiKey: "{shop.value}" }});'
-    assert "http://testserver/widget.js" in snippet() and made in snippet()  # the newest
+    assert "http://testserver/widget.js" in snippet()
+    assert f'orgId: "{cast.acme.org.pk}"' in snippet() and f'apiKey: "{shop.value}"' in snippet()  # the newest
     assert cast.acme.key.value in snippet(key=cast.acme.key.pk)
     assert "https://shop.example and from nowhere else" in text_of(browser.get(URL))
     for key in (cast.globex.key.pk, 999_999, "x"):
@@ -189,10 +191,19 @@ def test_a_stranger_can_neither_write_into_the_page_nor_fill_it(cast: Cast, as_:
         {"Origin": f"https://{'a' * 5000}.example"},
     ):
         assert arrive(cast.acme, **header).status_code == 200
+
+    def came(**headers: str) -> None:
+        request = RequestFactory().post("/api/sdk/events", headers=headers)
+        traffic.saw_request(cast.acme.org.pk, request, key_id=cast.acme.key.pk, seen=traffic.Seen.ALLOWED)
+
+    for payload in SCRIPTS:
+        came(Origin=payload, Referer=f"https://x.example/{payload}")
+        shown = render_to_string("admin/halo/install_state.html", {"look": look(cast.acme.org, now=time.time())})
+        assert not re.search(r"<(script|img|svg|iframe|a|style|form|body|input|details)\b", shown), payload
     for number in range(60):
-        arrive(cast.acme, Origin=f"https://s{number}.example")
-    traffic.flush()
-    page = as_(cast.omar).get(STATE).content.decode()
+        came(Origin=f"https://s{number}.example")
+    browser = as_(cast.omar)
+    page = browser.get(STATE).content.decode()
 
     assert "<img" not in page and "a" * 200 not in page and "s59.example" in page
     assert page.count('<th scope="row">https://s') == traffic.MOST_ORIGINS
