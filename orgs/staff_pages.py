@@ -21,13 +21,14 @@ View = Callable[[HttpRequest, Organization], HttpResponseBase]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One address of a page: what it needs, and whether it is read or pressed."""
+    """One address of a page: what it needs, whether it is read or pressed, and whether operators leave a trace."""
 
     view: View
     needs: Action
     route: str = ""
     name: str = ""
     method: str = "GET"
+    audited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequ
         org = _org_asked_for(request, door.needs)
         if org is None:
             return _choose_org(site, request, page, door)
-        _audit_operator(request, org, page)
+        if door.audited:
+            _audit_operator(request, org, page)
         try:
             return door.view(request, org)
         except NotFound:

@@ -64,6 +64,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("orgs.Organization", "apartment", "Settings, identity verification, the model, retention."),
             ("orgs.Membership", "badge", "Who works here, as what."),
             ("orgs.Team", "groups", "Who takes tickets together."),
+            ("install", "integration_instructions", "Put the chat onto your website, and see what arrives."),
             ("orgs.WidgetKey", "key", "The public keys that websites use."),
             ("orgs.IdentitySecret", "encrypted", "What your server signs identity tokens with."),
             ("orgs.AuditEntry", "history", "Who did what, and when."),

@@ -1,4 +1,4 @@
-"""Staff pages of conversations and tickets, and of analytics."""
+"""Staff pages of conversations and tickets, of analytics, and of installing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from django.contrib import admin
 from conversations.admin.conversations import ConversationAdmin
 from conversations.admin.tickets import TicketAdmin
 from conversations.analytics.pages import CONFIDENCE
+from conversations.install.pages import INSTALL
 
 __all__ = ["ConversationAdmin", "TicketAdmin"]
 
-admin.site.add_page(CONFIDENCE)  # type: ignore[attr-defined]
+for page in (CONFIDENCE, INSTALL):
+    admin.site.add_page(page)  # type: ignore[attr-defined]
