@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import random
 import threading
 import time
 import uuid
@@ -21,7 +23,16 @@ def uuid7() -> uuid.UUID:
     with _lock:
         _latest = now = max(now, _latest + 1)
     milliseconds, fraction = now >> 12 & 0xFFFF_FFFF_FFFF, now & 0xFFF
-    chance = int.from_bytes(os.urandom(8)) >> 2
+    return _made(milliseconds, fraction, int.from_bytes(os.urandom(8)) >> 2)
+
+
+def uuid7_at(moment: dt.datetime, chance: random.Random) -> uuid.UUID:
+    """A UUIDv7 as it would have been made then, for rows that are stored later; never for what must not be guessed."""
+    microseconds = int(moment.timestamp() * 1_000_000)
+    return _made(microseconds // 1000, microseconds % 1000 * 4096 // 1000, chance.getrandbits(62))
+
+
+def _made(milliseconds: int, fraction: int, chance: int) -> uuid.UUID:
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | chance)
 
 

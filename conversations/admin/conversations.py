@@ -27,7 +27,7 @@ from agents.answer_types import AnswerType
 from conversations.admin import trace, transcript
 from conversations.admin.filters import RuleFilter
 from conversations.admin.judging import JudgementForm, judge
-from conversations.models import Conversation, Message, MessageImage, Turn
+from conversations.models import WORDS, Conversation, Message, MessageImage, Turn
 from conversations.takeover import close, hand_back, take_over
 from conversations.visible import IMAGE_TYPES
 from halo.markdown import host_of
@@ -342,8 +342,8 @@ def _matching(term: str, orgs: list[uuid.UUID] | None) -> set[uuid.UUID]:
     The newest `MOST_FOUND` of each: whoever searches for a word that is everywhere looks at the first page.
     """
     # The same expression as the index on messages.
-    said = Message.objects.annotate(words=SearchVector("text", config="simple")).filter(
-        words=SearchQuery(term, config="simple", search_type="websearch")
+    said = Message.objects.annotate(words=SearchVector("text", config=WORDS)).filter(
+        words=SearchQuery(term, config=WORDS, search_type="websearch")
     )
     people = EndUser.objects.filter(Q(external_id=term) | Q(email__istartswith=term) | Q(name__icontains=term))
     theirs = Conversation.objects.all()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from conversations.models.talk import Conversation, Message, MessageImage
+from conversations.models.talk import WORDS, Conversation, Message, MessageImage
 from conversations.models.turns import ANSWER_WITHIN, AnswerLabel, ToolCall, Turn, TurnTrace
+from conversations.models.views import SavedView
 from conversations.models.work import IdempotencyKey, OutboxItem, Ticket
 
 __all__ = [
     "ANSWER_WITHIN",
+    "WORDS",
     "AnswerLabel",
     "Conversation",
     "IdempotencyKey",
     "Message",
     "MessageImage",
     "OutboxItem",
+    "SavedView",
     "Ticket",
     "ToolCall",
     "Turn",

@@ -15,6 +15,10 @@ from orgs.models import User
 from orgs.tenancy import TenantModel
 from sessions.models import ChatSession
 
+# The text search configuration of the migration 0007: words as they are written, without case and accents. Visitors
+# write in many languages, so none is stemmed.
+WORDS = "halo_words"
+
 
 class Conversation(TenantModel):
     """The record of what was said in a session, with a summary that lists are filtered by."""
@@ -30,6 +34,11 @@ class Conversation(TenantModel):
         ROUTED = "routed", "Routed to a team"
         HUMAN = "human", "With a teammate"
         FAILED = "failed", "Not answered"
+
+    class Origin(models.TextChoices):
+        HERE = "", "Said here"
+        IMPORTED = "imported", "Imported"
+        GENERATED = "generated", "Generated"
 
     class Rating(models.TextChoices):
         NONE = "", "—"
@@ -62,7 +71,20 @@ class Conversation(TenantModel):
     has_images = models.BooleanField(default=False)
     verified = models.BooleanField(default=False)
 
+    # Where it comes from (conversations.bulk), and by what it is known there, so that it is brought in once.
+    origin = models.CharField(
+        max_length=10, choices=Origin.choices, blank=True, default="", db_default="", editable=False
+    )
+    origin_key = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "origin", "origin_key"],
+                condition=~Q(origin_key=""),
+                name="conversation_origin_key_unique",
+            ),
+        ]
         indexes = [
             models.Index(fields=["org", "-last_message_at", "id"], name="conversation_recent"),
             models.Index(fields=["org", "agent", "-last_message_at", "id"], name="conversation_agent"),
@@ -76,6 +98,7 @@ class Conversation(TenantModel):
             models.Index(
                 fields=["org", "-last_message_at", "id"], condition=Q(has_error=True), name="conversation_errors"
             ),
+            models.Index(fields=["org", "origin", "id"], condition=~Q(origin=""), name="conversation_origin"),
         ]
 
     def __str__(self) -> str:
@@ -119,7 +142,7 @@ class Message(TenantModel):
             models.Index(fields=["conversation", "seq", "part"], name="message_transcript"),
             models.Index(fields=["turn"], name="message_turn"),
             # An expression, not a column: the chat path neither writes nor reads it.
-            GinIndex(F("org"), SearchVector("text", config="simple"), name="message_search"),
+            GinIndex(F("org"), SearchVector("text", config=WORDS), name="message_words"),
         ]
 
     def __str__(self) -> str:

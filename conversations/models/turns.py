@@ -128,6 +128,11 @@ class Turn(TenantModel):
                 name="turn_in_flight_org",
             ),
             models.Index(fields=["org", "-accepted_at"], name="turn_recent"),
+            # Which conversations went to people, and by which rule; most turns are in neither.
+            models.Index(fields=["conversation"], condition=Q(escalated=True), name="turn_escalated"),
+            models.Index(
+                fields=["conversation", "routing_rule"], condition=Q(routing_rule__isnull=False), name="turn_routed"
+            ),
         ]
 
     def __str__(self) -> str:

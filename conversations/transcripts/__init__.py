@@ -1,0 +1,1 @@
+"""Transcripts for analysts: searched, filtered, kept as views, and read one after the other."""

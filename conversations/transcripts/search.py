@@ -1,0 +1,167 @@
+"""Finds conversations by words and filters, newest first, a page at a time and without counting them all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.postgres.search import SearchVector
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Left
+
+from conversations.models import WORDS, Conversation, Message, Turn
+from conversations.transcripts.filters import Filters, key_in
+from conversations.transcripts.words import Wanted, parse
+from halo.ids import parse_uuid
+
+PAGE = 40
+# Up to so many messages with the words, the index names them all, and their conversations are put in order. Words that
+# more messages have are met soon on the way back in time: so many conversations are looked through for a page, in
+# growing steps, and then whoever searches is asked whether to go on.
+FEW = 20_000
+EPOCH, MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
+STEPS = (120, 400, 1000, 1500)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the order of conversations: newest first, and by id where two moments are the same."""
+
+    at: dt.datetime
+    id: uuid.UUID
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> Place:
+        return cls(conversation.last_message_at, conversation.pk)
+
+    def __str__(self) -> str:
+        return f"{(self.at - EPOCH) // MICROSECOND}-{self.id.hex}"
+
+
+def read_place(text: str) -> Place | None:
+    """The place in an address; None where there is none."""
+    moment, _, key = text.partition("-")
+    found = parse_uuid(key)
+    if found is None or not moment.isdecimal() or not moment.isascii() or len(moment) > 16:
+        return None
+    # Sixteen digits of microseconds end in the year 2286.
+    return Place(EPOCH + int(moment) * MICROSECOND, found)
+
+
+@dataclass(slots=True)
+class Found:
+    """Conversations in order, newest first; `more`: there are others behind them, in the direction that was read.
+
+    `stopped` is how far it was looked where that was not to the end: what is behind it is not known yet.
+    """
+
+    rows: list[Any] = field(default_factory=list)
+    more: bool = False
+    stopped: Place | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+
+
+def find(
+    filters: Filters,
+    *,
+    after: Place | None = None,
+    before: Place | None = None,
+    size: int = PAGE,
+    wanted: Wanted | None = None,
+) -> Found:
+    """A page behind `after` (older), or before `before` (newer), or the first one."""
+    wanted = parse(filters.text) if wanted is None else wanted
+    # SECURITY: everything below starts from the organisation's own conversations.
+    theirs = Conversation.objects.for_org(filters.org).filter(*filters.conditions)
+    newer = before is not None
+    place = before or after
+    if filters.text:
+        key = key_in(filters.text)
+        if key is not None:
+            of_turn = Turn.objects.for_org(filters.org).filter(pk=key).values("conversation")
+            of_message = Message.objects.for_org(filters.org).filter(pk=key).values("conversation")
+            theirs = theirs.filter(Q(pk=key) | Q(pk__in=of_turn) | Q(pk__in=of_message))
+        elif not wanted:
+            return Found(wanted=wanted)
+        elif _are_few(filters, wanted):
+            theirs = theirs.filter(pk__in=_said(filters, wanted).values("conversation"))
+        else:
+            return _walk(filters, theirs, wanted, place, newer=newer, size=size)
+    keys = _keys(theirs, place, newer=newer, most=size + 1)
+    return _page(filters, keys[:size], wanted, more=len(keys) > size, newer=newer)
+
+
+def _said(filters: Filters, wanted: Wanted) -> Any:
+    """Messages with the words; the same expression as the index on messages."""
+    searched = Message.objects.for_org(filters.org).annotate(words=SearchVector("text", config=WORDS))
+    return searched.filter(words=wanted.query)
+
+
+def _are_few(filters: Filters, wanted: Wanted) -> bool:
+    return bool(_said(filters, wanted).order_by().values("pk")[: FEW + 1].count() <= FEW)
+
+
+def _keys(theirs: Any, place: Place | None, *, newer: bool, most: int) -> list[tuple[uuid.UUID, dt.datetime]]:
+    """Ids and moments in the direction that is read, by the index on (org, -last_message_at, id)."""
+    order = ("last_message_at", "-id") if newer else ("-last_message_at", "id")
+    if place is not None:
+        if newer:
+            there = Q(last_message_at__gt=place.at) | Q(id__lt=place.id)
+            theirs = theirs.filter(there, last_message_at__gte=place.at)
+        else:
+            there = Q(last_message_at__lt=place.at) | Q(id__gt=place.id)
+            theirs = theirs.filter(there, last_message_at__lte=place.at)
+    return list(theirs.order_by(*order).values_list("pk", "last_message_at")[:most])
+
+
+def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *, newer: bool, size: int) -> Found:
+    """Looks through conversations one after the other for words that many messages have."""
+    hits: list[tuple[uuid.UUID, dt.datetime]] = []
+    for step in STEPS:
+        walked = _keys(theirs, place, newer=newer, most=step)
+        if walked:
+            place = Place(walked[-1][1], walked[-1][0])
+            said = _said(filters, wanted).filter(conversation__in=[key for key, _ in walked])
+            having = set(said.order_by().values_list("conversation_id", flat=True))
+            hits += [entry for entry in walked if entry[0] in having]
+        if len(hits) > size:
+            return _page(filters, hits[:size], wanted, more=True, newer=newer)
+        if len(walked) < step:
+            return _page(filters, hits, wanted, more=False, newer=newer)
+    found = _page(filters, hits, wanted, more=True, newer=newer)
+    found.stopped = place
+    return found
+
+
+def _page(
+    filters: Filters, keys: Sequence[tuple[uuid.UUID, dt.datetime]], wanted: Wanted, *, more: bool, newer: bool
+) -> Found:
+    """The rows with what a list shows of them, newest first."""
+    ids = [key for key, _ in keys]
+    first = Message.objects.for_org(filters.org).filter(conversation=OuterRef("pk"), author=Message.Author.VISITOR)
+    begins = Subquery(first.order_by("seq", "part").annotate(start=Left("text", 300)).values("start")[:1])
+    rows = {
+        row.pk: row
+        for row in Conversation.objects.for_org(filters.org)
+        .filter(pk__in=ids)
+        .select_related("session__end_user", "session__company", "agent", "agent_version")
+        .annotate(begins=begins)
+    }
+    hits = _first_hits(filters, wanted, ids)
+    ordered = [rows[key] for key in (reversed(ids) if newer else ids) if key in rows]
+    for row in ordered:
+        author, text = hits.get(row.pk, ("", row.begins or ""))
+        row.hit_by, row.snippet = author, wanted.snippet(text)
+    return Found(rows=ordered, more=more, wanted=wanted)
+
+
+def _first_hits(filters: Filters, wanted: Wanted, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
+    """Of each conversation the first message with the words: who wrote it, and it."""
+    if not wanted or key_in(filters.text) is not None:
+        return {}
+    said = _said(filters, wanted).filter(conversation__in=ids).order_by("conversation_id", "seq", "part", "id")
+    rows = said.distinct("conversation_id").values_list("conversation_id", "author", "text")
+    return {key: (Message.Author(author).label, text) for key, author, text in rows}
