@@ -226,7 +226,7 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
     why = {**routing.explain(rule, arrival.agent.rules, facts), "ticket": ticket.number}
     reply = Reply(
         outcome=Turn.Outcome.ROUTED,
-        text=with_away(rule.acknowledgement, away),
+        text=tickets.with_number(with_away(rule.acknowledgement, away), ticket.number, away),
         actions=actions,
         routing={"action": "route_to_team", "ticket_id": str(ticket.pk)},
         explanation={**why, **({"away": away.sentence} if away else {})},

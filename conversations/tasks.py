@@ -7,6 +7,7 @@ import uuid
 from celery import shared_task
 
 from conversations import answering, budgeting, housekeeping, outbox, rehearsal
+from conversations.inbox import ticketing
 
 
 @shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
@@ -25,6 +26,12 @@ def rehearse(person_id: str, key: str) -> None:
 def send_outbox() -> None:
     """Sends what is due."""
     outbox.send_due()
+
+
+@shared_task(name="conversations.tasks.wake_tickets", ignore_result=True)
+def wake_tickets() -> None:
+    """Opens snoozed tickets whose time has come."""
+    ticketing.wake()
 
 
 @shared_task(name="conversations.tasks.keep_house", ignore_result=True)

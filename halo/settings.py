@@ -218,6 +218,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 25, "queue": "default"},
     },
+    "snoozed": {
+        "task": "conversations.tasks.wake_tickets",
+        "schedule": 30.0,
+        "options": {"expires": 25, "queue": "default"},
+    },
     "thresholds": {
         "task": "conversations.tasks.set_thresholds",
         "schedule": 86_400.0,

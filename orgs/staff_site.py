@@ -33,6 +33,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("conversations.Conversation", "forum", "What visitors asked and what they were answered."),
             ("conversations.Ticket", "confirmation_number", "Work that was handed to a team."),
+            ("conversations.CannedReply", "quickreply", "Replies that are kept ready for the inbox."),
         ),
     ),
     (
@@ -67,6 +68,8 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("install", "integration_instructions", "Put the chat onto your website, and see what arrives."),
             ("orgs.WidgetKey", "key", "The public keys that websites use."),
             ("orgs.IdentitySecret", "encrypted", "What your server signs identity tokens with."),
+            ("conversations.Webhook", "webhook", "Other systems that are told of tickets."),
+            ("conversations.OutboxItem", "outbox", "E-mails and calls that went out, or were given up."),
             ("orgs.AuditEntry", "history", "Who did what, and when."),
         ),
     ),
