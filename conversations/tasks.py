@@ -7,6 +7,7 @@ import uuid
 from celery import shared_task
 
 from conversations import answering, budgeting, housekeeping, outbox, rehearsal
+from conversations.analytics import counting
 
 
 @shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
@@ -31,6 +32,12 @@ def send_outbox() -> None:
 def keep_house() -> None:
     """Removes what is past its retention."""
     housekeeping.run()
+
+
+@shared_task(name="conversations.tasks.add_up", ignore_result=True)
+def add_up() -> None:
+    """Counts what has happened since it was counted last."""
+    counting.run()
 
 
 @shared_task(name="conversations.tasks.set_thresholds", ignore_result=True)

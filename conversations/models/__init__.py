@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conversations.models.numbers import HourNumbers
 from conversations.models.talk import Conversation, Message, MessageImage
 from conversations.models.turns import ANSWER_WITHIN, AnswerLabel, ToolCall, Turn, TurnTrace
 from conversations.models.work import IdempotencyKey, OutboxItem, Ticket
@@ -10,6 +11,7 @@ __all__ = [
     "ANSWER_WITHIN",
     "AnswerLabel",
     "Conversation",
+    "HourNumbers",
     "IdempotencyKey",
     "Message",
     "MessageImage",
