@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from conversations.analytics.numbers import OF_TURNS
+from conversations.analytics.numbers import OF_TURNS, TURNS
 from conversations.models import HourNumbers, Turn
 from orgs.models import Organization
 
@@ -25,8 +25,7 @@ STEP = dt.timedelta(days=7)
 _COUNT = f"""
 INSERT INTO conversations_hournumbers (org_id, hour, agent_version_id, {", ".join(OF_TURNS)})
 SELECT t.org_id, date_trunc('hour', t.accepted_at, 'UTC'), t.agent_version_id, {", ".join(OF_TURNS.values())}
-  FROM conversations_turn AS t
- WHERE t.org_id = %(org)s AND t.accepted_at >= %(since)s AND t.accepted_at < %(until)s
+  FROM {TURNS.format(where="t.org_id = %(org)s AND t.accepted_at >= %(since)s AND t.accepted_at < %(until)s")}
  GROUP BY 1, 2, 3
     ON CONFLICT (org_id, hour, agent_version_id)
     DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in OF_TURNS)}

@@ -12,7 +12,6 @@ from django.utils.html import format_html
 from orgs.models import AuditEntry
 from orgs.permissions import Action
 from orgs.staff_admin import StaffAdmin
-from orgs.staff_lists import BoundedPaginator
 
 
 @admin.register(AuditEntry)
@@ -30,7 +29,6 @@ class AuditEntryAdmin(StaffAdmin):
     search_help_text = "Who, what or which"
     sortable_by = ()
     ordering = ("-created_at", "-pk")
-    paginator = BoundedPaginator
     fields = ("created_at", "action", "who", "address", "target_type", "target_id", "target_label", "was", "became")
     readonly_fields = ("who", "was", "became")
 
