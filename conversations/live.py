@@ -36,7 +36,7 @@ def tell(conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] |
 
 def add(client: Any, conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] | None = None) -> None:
     """The same as one command among others of a pipeline."""
-    client.xadd(_key(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
+    client.xadd(key_of(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
 
 
 def watch(conversation_id: uuid.UUID) -> str:
@@ -44,7 +44,7 @@ def watch(conversation_id: uuid.UUID) -> str:
 
     Raises halo.wire.WireAway.
     """
-    key = _key(conversation_id)
+    key = key_of(conversation_id)
     with wire.calling() as client:
         pipe = client.pipeline(transaction=False)
         pipe.expire(key, LIFETIME_SECONDS)
@@ -64,7 +64,7 @@ def read(conversation_id: uuid.UUID, *, after: str, wait_seconds: float) -> list
     """
     block_ms = max(1, int(min(wait_seconds, wire.BLOCK_SECONDS) * 1000))
     with wire.calling(blocking=True) as client:
-        streams: Any = client.xread({_key(conversation_id): after}, block=block_ms)
+        streams: Any = client.xread({key_of(conversation_id): after}, block=block_ms)
     return [Nudge(offset, fields["kind"], json.loads(fields["data"])) for offset, fields in wire.entries_of(streams)]
 
 
@@ -72,5 +72,6 @@ def _fields(kind: str, data: dict[str, Any] | None) -> Any:
     return {"kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)}
 
 
-def _key(conversation_id: uuid.UUID) -> str:
+def key_of(conversation_id: uuid.UUID) -> str:
+    """Where the conversation's wire is in Redis; it exists while somebody watches."""
     return f"halo:live:{conversation_id}"

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from conversations import answering, budgeting, housekeeping, outbox, rehearsal
 from conversations.analytics import counting
+from conversations.privacy import erasing
 
 
 @shared_task(name="conversations.tasks.answer_turn", ignore_result=True)
@@ -32,6 +33,15 @@ def send_outbox() -> None:
 def keep_house() -> None:
     """Removes what is past its retention."""
     housekeeping.run()
+
+
+@shared_task(name="conversations.tasks.erase", ignore_result=True)
+def erase(erasure_id: str = "") -> None:
+    """Erases one person, or all who are still to be erased."""
+    if erasure_id:
+        erasing.carry_out(uuid.UUID(erasure_id))
+    else:
+        erasing.carry_out_rest()
 
 
 @shared_task(name="conversations.tasks.add_up", ignore_result=True)

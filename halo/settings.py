@@ -213,6 +213,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 900.0,
         "options": {"expires": 800, "queue": "default"},
     },
+    "erasures": {
+        "task": "conversations.tasks.erase",
+        "schedule": 60.0,
+        "options": {"expires": 50, "queue": "default"},
+    },
     "sources": {
         "task": "agents.tasks.tend_sources",
         "schedule": 15.0,

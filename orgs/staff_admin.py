@@ -188,7 +188,7 @@ class StaffAdmin(Base):
                     actor=user,
                     action="operator.read",
                     target=target,
-                    after={"page": self.opts.label_lower, "query": request.GET.urlencode()[:500]},
+                    after={"page": self.opts.label_lower, "query": audit.query_of(request)},
                 )
 
     # --- One organisation at a time ----------------------------------------------------------------------------------

@@ -99,5 +99,5 @@ def audit_operator(request: HttpRequest, org: Organization, page: str) -> None:
     """Superusers see every organisation; what they read in one that they do not belong to is written down."""
     user = request.user
     if isinstance(user, User) and user.is_superuser and org.pk not in roles_of(user):
-        asked = {"page": page, "query": request.GET.urlencode()[:500]}
+        asked = {"page": page, "query": audit.query_of(request)}
         audit.record(org=org, actor=user, action="operator.read", after=asked)

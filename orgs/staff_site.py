@@ -67,6 +67,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("orgs.Team", "groups", "Who takes tickets together."),
             ("orgs.WidgetKey", "key", "The public keys that websites use."),
             ("orgs.IdentitySecret", "encrypted", "What your server signs identity tokens with."),
+            ("privacy", "shield_person", "Export or erase a person; how long things are kept."),
             ("orgs.AuditEntry", "history", "Who did what, and when."),
         ),
     ),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from orgs.permissions import Action
+from orgs.staff_actions import link
 from orgs.staff_admin import StaffAdmin
 from orgs.staff_forms import JSONObjectField, StaffForm
 from sessions.models import Company, EndUser, Event
@@ -87,6 +88,11 @@ class EndUserAdmin(ProfileAdmin):
         ("Seen", {"fields": ("first_seen", "last_seen")}),
     )
     add_fieldsets = ((None, {"fields": ("external_id", "name", "email", "company", "custom_fields", "context")}),)
+    actions_detail: ClassVar[list[str]] = ["protect"]
+
+    @link(title="Export or erase", icon="shield_person", needs=Action.ERASE)
+    def protect(self, request: HttpRequest, obj: EndUser) -> str:
+        return f"{reverse('admin:privacy')}?org={obj.org_id}&person={obj.pk}"
 
     def save_model(self, request: HttpRequest, obj: EndUser, form: Any, change: bool) -> None:
         if change and "email" in form.changed_data and obj.email_verified:

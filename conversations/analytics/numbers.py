@@ -23,9 +23,9 @@ _TOOK = f"width_bucket(extract(epoch FROM t.finished_at - t.accepted_at)::float8
 # Of an answer that was given to somebody who waited for it; what was merged into another message's waited with that.
 _TIMED = "t.status = 'done' AND t.outcome IN ('answered', 'apology') AND t.merged_into_id IS NULL"
 # What is counted of messages, `where` they are; OFFSET keeps their bucket from being worked out once for each of them.
-TURNS = (  # noqa: S608  words of ours
-    "(SELECT t.org_id, t.accepted_at, t.agent_version_id, t.status, t.outcome, t.answer_type, t.withheld, t.escalated, "
-    "t.error_code, t.prompt_tokens, t.completion_tokens, t.cost, "
+TURNS = (
+    "(SELECT t.org_id, t.accepted_at, t.agent_version_id, t.status, t.outcome, t.answer_type, "  # noqa: S608
+    "t.withheld, t.escalated, t.error_code, t.prompt_tokens, t.completion_tokens, t.cost, "
     f"CASE WHEN {_TIMED} THEN {_TOOK} END AS bucket FROM conversations_turn AS t WHERE {{where}} OFFSET 0) AS t"
 )
 _HANDED_OVER = "(t.escalated OR t.outcome IN ('routed', 'apology'))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conversations.models.numbers import HourNumbers
+from conversations.models.privacy import Erasure
 from conversations.models.talk import Conversation, Message, MessageImage
 from conversations.models.turns import ANSWER_WITHIN, AnswerLabel, ToolCall, Turn, TurnTrace
 from conversations.models.work import IdempotencyKey, OutboxItem, Ticket
@@ -11,6 +12,7 @@ __all__ = [
     "ANSWER_WITHIN",
     "AnswerLabel",
     "Conversation",
+    "Erasure",
     "HourNumbers",
     "IdempotencyKey",
     "Message",

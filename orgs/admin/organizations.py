@@ -124,8 +124,10 @@ class OrganizationAdmin(StaffAdmin):
                     "retain_messages_months",
                     "retain_traces_days",
                     "retain_events_days",
+                    "retain_people_months",
                 ),
-                "description": "What is older than this is deleted for good, within the hour.",
+                "description": "What is older than this is deleted for good, within the hour. Numbers stay: they hold "
+                "nothing of anybody. A single person is erased under Data protection.",
             },
         ),
     )

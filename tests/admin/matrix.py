@@ -63,7 +63,7 @@ MODELS: dict[str, Model] = {
         ),
     ),
     "agents.customtool": Model(**BUILT, buttons=(("try_it", BUILDERS),)),
-    "chat_sessions.enduser": Model(EVERYBODY, BUILDERS, BUILDERS),
+    "chat_sessions.enduser": Model(EVERYBODY, BUILDERS, BUILDERS, buttons=(("protect", MANAGERS),)),
     "chat_sessions.company": Model(EVERYBODY, BUILDERS, BUILDERS),
     "chat_sessions.event": Model(EVERYBODY),
     "conversations.conversation": Model(
@@ -77,6 +77,9 @@ PLAIN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "confidence": (EVERYBODY, NOBODY),
     "confidence_export": (EXPORTERS, NOBODY),
     "confidence_thresholds": (NOBODY, BUILDERS),
+    "privacy": (MANAGERS, NOBODY),
+    "privacy_export": (NOBODY, NOBODY),  # who names nobody gets nothing: test_privacy
+    "privacy_erase": (NOBODY, NOBODY),
 }
 # Actions on chosen rows.
 BULK: dict[tuple[str, str], frozenset[str]] = {
