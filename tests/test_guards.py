@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from agents.models import AgentVersion
+from halo.api.middleware import STAFF_PREFIXES
 from halo.ids import uuid7
 from orgs.models import AuditEntry, Organization
 from orgs.tenancy import TenantModel
@@ -120,7 +121,7 @@ WRITES = {
     "PUT": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
     "DELETE": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
 }
-# Every address outside the admin, whose pages have a matrix of their own: what each method answers to nobody, to the
+# Every address outside the staff's pages, which have a matrix of their own: what each method answers to nobody, to the
 # holder of a widget key, to one with a revoked key, and to a teammate who is logged in. 404 and 405 are the same for all.
 TABLE: dict[str, dict[str, dict[str, int]]] = {
     "": {"GET": {"nobody": 302, "key": 302, "revoked": 302, "teammate": 302}},
@@ -156,7 +157,7 @@ TABLE: dict[str, dict[str, dict[str, int]]] = {
 
 
 def test_every_address_is_in_the_table() -> None:
-    known = {path for path, _ in patterns(get_resolver()) if not path.startswith("admin/")}
+    known = {path for path, _ in patterns(get_resolver()) if not f"/{path}".startswith(STAFF_PREFIXES)}
     assert known == set(TABLE)
 
 

@@ -14,7 +14,7 @@ from halo.ids import uuid7
 
 SDK_PREFIX = "/api/sdk/"
 # Where people read what went wrong; everywhere else programs do.
-STAFF_PREFIX = "/admin/"
+STAFF_PREFIXES = ("/admin/", "/inbox/", "/transcripts/", "/analytics/")
 ALLOW_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Session-Id, X-User-Token"
 EXPOSE_HEADERS = "X-Session-Id, X-Agent-Id, X-Turn-Id, X-Request-Id, Retry-After"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
@@ -51,7 +51,7 @@ class ApiBoundary:
             response = self.get_response(request)
             if (
                 response.status_code >= 400
-                and not path.startswith(STAFF_PREFIX)
+                and not path.startswith(STAFF_PREFIXES)
                 and not response.get("Content-Type", "").startswith("application/json")
             ):
                 response = bare_response(response.status_code, request_id=request_id)
