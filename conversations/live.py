@@ -50,7 +50,7 @@ def add(
     org_id: uuid.UUID,
 ) -> None:
     """The same as commands among others of a pipeline."""
-    pipe.xadd(_key(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
+    pipe.xadd(key_of(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
     _add_for_staff(pipe, org_id, str(conversation_id), kind)
 
 
@@ -65,7 +65,7 @@ def watch(conversation_id: uuid.UUID) -> str:
 
     Raises halo.wire.WireAway.
     """
-    return _watch(_key(conversation_id))
+    return _watch(key_of(conversation_id))
 
 
 def watch_staff(org_id: uuid.UUID) -> str:
@@ -78,7 +78,7 @@ def read(conversation_id: uuid.UUID, *, after: str, wait_seconds: float) -> list
 
     Raises halo.wire.WireAway.
     """
-    return _read(_key(conversation_id), after, wait_seconds)
+    return _read(key_of(conversation_id), after, wait_seconds)
 
 
 def read_staff(org_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Nudge]:
@@ -94,7 +94,7 @@ def watched(conversation_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         with wire.calling() as client:
             pipe = client.pipeline(transaction=False)
             for conversation_id in conversation_ids:
-                pipe.exists(_key(conversation_id))
+                pipe.exists(key_of(conversation_id))
             found = pipe.execute()
     except wire.WireAway:
         return set()
@@ -134,7 +134,8 @@ def _fields(kind: str, data: dict[str, Any] | None) -> Any:
     return {"kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)}
 
 
-def _key(conversation_id: uuid.UUID) -> str:
+def key_of(conversation_id: uuid.UUID) -> str:
+    """Where the conversation's wire is in Redis; it exists while somebody watches."""
     return f"halo:live:{conversation_id}"
 
 

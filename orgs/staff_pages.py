@@ -63,11 +63,11 @@ def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequ
             return HttpResponseNotAllowed([door.method])
         if not may_somewhere(request.user, door.needs):
             raise PermissionDenied
-        org = _org_asked_for(request, door.needs)
+        org = org_asked_for(request, door.needs)
         if org is None:
             return _choose_org(site, request, page, door)
         if door.audited:
-            _audit_operator(request, org, page)
+            audit_operator(request, org, page.name)
         try:
             return door.view(request, org)
         except NotFound:
@@ -76,7 +76,7 @@ def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequ
     return view
 
 
-def _org_asked_for(request: HttpRequest, needs: Action) -> Organization | None:
+def org_asked_for(request: HttpRequest, needs: Action) -> Organization | None:
     """The organisation in the address, or the person's only one; None: ask."""
     possible = orgs_of(request.user, needs)
     wanted = request.GET.get("org")
@@ -97,8 +97,9 @@ def _choose_org(site: AdminSite, request: HttpRequest, page: StaffPage, door: Do
     return TemplateResponse(request, "admin/halo/choose_org.html", context)
 
 
-def _audit_operator(request: HttpRequest, org: Organization, page: StaffPage) -> None:
+def audit_operator(request: HttpRequest, org: Organization, page: str) -> None:
+    """Superusers see every organisation; what they read in one that they do not belong to is written down."""
     user = request.user
     if isinstance(user, User) and user.is_superuser and org.pk not in roles_of(user):
-        asked = {"page": page.name, "query": request.GET.urlencode()[:500]}
+        asked = {"page": page, "query": audit.query_of(request)}
         audit.record(org=org, actor=user, action="operator.read", after=asked)

@@ -15,9 +15,24 @@ from conversations.models import Ticket
 from orgs.permissions import Action
 from orgs.staff_actions import link
 from orgs.staff_admin import StaffAdmin
-from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
+from orgs.staff_lists import ScopedRelatedFilter
 
 STATUSES = {"Open": "warning", "In progress": "info", "Snoozed": "primary", "Resolved": "success", "Spam": "danger"}
+
+
+class AssigneeFilter(admin.SimpleListFilter):
+    """Whose tickets they are, as far as whoever looks wants to know."""
+
+    title = "assignee"
+    parameter_name = "whose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("mine", "Mine"), ("nobody", "Nobody's")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "mine":
+            return queryset.filter(assignee=request.user)
+        return queryset.filter(assignee=None) if self.value() == "nobody" else queryset
 
 
 @admin.register(Ticket)
@@ -28,13 +43,12 @@ class TicketAdmin(StaffAdmin):
     may_add = False
     list_display = ("reference", "subject", "status_label", "priority", "team", "assignee", "created_at")
     list_display_links = ("reference", "subject")
-    list_filter = ("status", "priority", ("team", ScopedRelatedFilter), "created_at")
+    list_filter = ("status", "priority", AssigneeFilter, ("team", ScopedRelatedFilter), "created_at")
     list_select_related = ("team", "assignee")
     search_fields = ("subject", "=number")
     search_help_text = "Number or subject"
     ordering = ("-created_at", "id")
     sortable_by = ()
-    paginator = BoundedPaginator
     actions_detail: ClassVar[list[str]] = ["work"]
     fieldsets = (
         (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from conversations.models.inbox import CannedReply, Note, Whisper
+from conversations.models.numbers import HourNumbers
 from conversations.models.outgoing import OutboxItem, Webhook
+from conversations.models.privacy import Erasure
 from conversations.models.talk import WORDS, Conversation, Message, MessageImage
 from conversations.models.turns import ANSWER_WITHIN, AnswerLabel, ToolCall, Turn, TurnTrace
 from conversations.models.views import SavedView
@@ -15,6 +17,8 @@ __all__ = [
     "AnswerLabel",
     "CannedReply",
     "Conversation",
+    "Erasure",
+    "HourNumbers",
     "IdempotencyKey",
     "Message",
     "MessageImage",

@@ -79,6 +79,11 @@ class Ticket(TenantModel):
     def __str__(self) -> str:
         return f"#{self.number} {self.subject}"
 
+    @property
+    def audit_label(self) -> str:
+        """What the audit calls it: the subject is the visitor's words."""
+        return f"#{self.number}"
+
 
 class IdempotencyKey(TenantModel):
     """Which turn or ticket a client's key stands for; only hashes are kept."""
