@@ -170,6 +170,7 @@ def known_to(
             briefing.guidance,
             *shown_data(briefing),
             briefing.behaviour,
+            *briefing.hints,
             *results,
             *(line.text for line in lines if line.role == "assistant"),
         ],

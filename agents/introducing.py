@@ -7,13 +7,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.http import HttpRequest
+
 from agents import catalog
 from agents.appearance import appearance_of
 from agents.models import Agent
+from halo.api.addresses import client_address
 from halo.db import release_connection
 from halo.errors import InvalidRequest, NotFound
 from halo.ids import parse_uuid
-from orgs import throttling
+from orgs import throttling, traffic
 from orgs.models import Organization
 
 
@@ -25,7 +28,7 @@ class Introduction:
     etag: str
 
 
-def introduce(*, org_id: str, address: str) -> Introduction:
+def introduce(*, org_id: str, request: HttpRequest) -> Introduction:
     """The organisation of this id and its active agent; raises InvalidRequest, NotFound or RateLimited."""
     known = parse_uuid(org_id)
     if known is None:
@@ -36,7 +39,8 @@ def introduce(*, org_id: str, address: str) -> Introduction:
         raise NotFound
     card = catalog.choose(org, "")
     release_connection()
-    throttling.take([throttling.bucket("key", f"config:{address}")])
+    throttling.take([throttling.bucket("key", f"config:{client_address(request)}")])
+    traffic.saw_loaded(org.pk, request)
     body = {
         "agent": {"id": str(card.id), "status": Agent.Status.ACTIVE.value, **appearance_of(card.config)},
         # SECURITY: named one by one; most of an organisation's settings are nobody else's business.

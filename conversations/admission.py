@@ -8,17 +8,15 @@ before anything is written. docs/adr/0011 explains the numbers.
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
-import time
 import uuid
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection
 
 from conversations import tape, turns
+from conversations.doorman import Doorman, View
 from conversations.models import ANSWER_WITHIN
 from halo import metrics, wire
 from halo.db import release_connection
@@ -30,20 +28,16 @@ from orgs.models import Organization
 LIFETIME_MS = int((ANSWER_WITHIN.total_seconds() + 10) * 1000)
 # Between taking a place and committing its turn lie milliseconds.
 UNWRITTEN_MS = 5000
-# For so long a process that was told that all is full refuses by itself, and for so long it asks first.
-REMEMBER_SECONDS = 0.2
-CAREFUL_SECONDS = 10.0
-# Where too many have been on their way in for so long, and who came now would wait longer than this, a process refuses.
-CALM_SECONDS, OVERRUN_SECONDS = 3.0, 0.5
-# Threads of a web process that never wait for an answer, so that somebody is there to refuse, and for the staff.
-SPARE_THREADS = 64
+# Who has waited for a lane for so long is not turned away for the queue's sake any more.
+PATIENT_SECONDS = 0.1
 
 _ALL, _WAITING, _CALM, _HEARD = "halo:turns:all", "halo:turns:waiting", "halo:turns:calm", "halo:turns:heard:"
 
 # A burst may fill the queue at once. Where it has not been short for three seconds, what waits must be heard within
 # eight seconds at the pace of the last five, and within two where that goes on.
 # KEYS: all, waiting, calm, heard, own; ARGV: lifetime, most in all, most waiting (0: any number), how many wait
-# elsewhere, and for a place also most of one's own, organisation and turn.
+# elsewhere, and for a place also most of one's own, organisation and turn. Without the latter nothing is taken, and the
+# answer says how many may come.
 _ENTER = """
 local time = redis.call('TIME')
 local second = tonumber(time[1])
@@ -69,8 +63,11 @@ if KEYS[5] then
   redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[7])
   redis.call('ZADD', KEYS[5], now + ARGV[1], ARGV[7])
   for _, i in ipairs({1, 2, 5}) do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
+  return {'', 0}
 end
-return {'', 0}
+local room = ARGV[2] - redis.call('ZCARD', KEYS[1])
+if most > 0 then room = math.min(room, math.ceil(most - waiting)) end
+return {'', room}
 """
 
 # KEYS: waiting, heard, what may be there; ARGV: the turn.
@@ -90,26 +87,6 @@ SELECT (SELECT count(*) FROM ({_IN_FLIGHT} AND org_id = %(org)s LIMIT %(own)s) A
 """  # noqa: S608
 
 
-@dataclass(slots=True)
-class _Door:
-    """What this web process knows by itself."""
-
-    held: int = 0
-    closed_until: float = 0.0
-    # Until then Redis is asked before anything else is done.
-    careful_until: float = 0.0
-    retry_after: int = 2
-
-
-class Refused(NamedTuple):
-    """Why, and in how many seconds to come again."""
-
-    reason: str
-    retry_after: int
-
-
-_door = _Door()
-_lock = threading.Lock()
 _mine = threading.local()
 # Requests whose bodies are there and that are being accepted.
 accepting = Lanes(4)
@@ -120,40 +97,19 @@ def knock(*, may_be_known: bool) -> None:
 
     `may_be_known`: the request has an Idempotency-Key, so it may be about a turn that has its place already.
     """
-    if refused := refused_here(may_be_known=may_be_known):
+    if refused := doorman.refuses(may_be_known=may_be_known):
         shed(refused.reason)
         raise Unavailable(retry_after=refused.retry_after)
-    _mine.looked = False
-    now, behind = time.monotonic(), accepting.waiting
-    if may_be_known or (now >= _door.careful_until and behind <= accepting.number):
-        return
-    if not (reason := _ask([_ALL, _WAITING, _CALM, _HEARD], settings.HALO_TURNS_WAITING, behind)):
-        # Who was let in now is not turned away for the queue's sake after waiting for a lane.
-        _mine.looked = True
-        return
-    shed(reason)
-    raise Unavailable(retry_after=_door.retry_after)
+    doorman.let_in()
 
 
-def refused_here(*, may_be_known: bool = False) -> Refused | None:
-    """What this process would refuse by itself, without asking anybody; whoever does so tells `shed`."""
-    if _door.held >= _most_held() or accepting.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS):
-        return Refused("web", 2)
-    if not may_be_known and time.monotonic() < _door.closed_until:
-        return Refused("remembered", _door.retry_after)
-    return None
+def hold(*, was_counted: bool = False) -> None:
+    """The calling thread begins with a request that may hold it until its answer is there; `let_go` ends it.
 
-
-def hold() -> None:
-    """A request begins that may hold a thread until its answer is there."""
-    with _lock:
-        _door.held += 1
-
-
-def let_go() -> None:
-    """Such a request has ended."""
-    with _lock:
-        _door.held -= 1
+    `was_counted`: the doorman let it in as one for whom there is a place.
+    """
+    _mine.was_counted = was_counted
+    doorman.hold()
 
 
 def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
@@ -163,12 +119,11 @@ def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
     workers would come to it too late. Outside a transaction.
     """
     own = org.turn_limit or settings.HALO_TURNS_PER_ORG
-    looked, _mine.looked = getattr(_mine, "looked", False), False
-    most_waiting = 0 if looked else settings.HALO_TURNS_WAITING
+    is_in, _mine.was_counted = getattr(_mine, "was_counted", False) or accepting.waited > PATIENT_SECONDS, False
     keys = [_ALL, _WAITING, _CALM, _HEARD, _of(org.pk)]
-    reason = _ask(keys, most_waiting, 0, own, str(org.pk), str(turn_id))
-    if reason is None:
-        reason = _by_the_rows(org.pk, own)
+    most_waiting = 0 if is_in else settings.HALO_TURNS_WAITING
+    answer = _ask(keys, most_waiting, 0, own, str(org.pk), str(turn_id))
+    reason, seconds = (_by_the_rows(org.pk, own), 2) if answer is None else answer
     if not reason:
         return
     shed(reason)
@@ -176,21 +131,34 @@ def enter(turn_id: uuid.UUID, *, org: Organization) -> None:
         raise RateLimited(
             retry_after=2, message="Too many messages are being answered at the moment; please try again."
         )
-    raise Unavailable(retry_after=_door.retry_after)
+    retry_after = _retry_after(seconds)
+    doorman.refused(retry_after)
+    raise Unavailable(retry_after=retry_after)
 
 
-def _ask(keys: list[str], *wanted: str | int) -> str | None:
-    """Redis's answer: why not, or nothing; None where it is away. What holds for all is remembered."""
+def _ask(keys: list[str], *wanted: str | int) -> tuple[str, int] | None:
+    """Redis's answer: why not and in how many seconds, or how many may come; None where it is away."""
     try:
         with wire.calling() as client:
-            reason, retry_after = client.eval(_ENTER, len(keys), *keys, LIFETIME_MS, settings.HALO_TURNS, *wanted)
+            reason, number = client.eval(_ENTER, len(keys), *keys, LIFETIME_MS, settings.HALO_TURNS, *wanted)
     except wire.WireAway:
         return None
-    if reason in ("all", "waiting"):
-        now = time.monotonic()
-        _door.retry_after = min(max(1, math.ceil(retry_after)), 10)
-        _door.closed_until, _door.careful_until = now + REMEMBER_SECONDS, now + CAREFUL_SECONDS
-    return str(reason)
+    return str(reason), int(number)
+
+
+def _look(behind: int) -> View | None:
+    answer = _ask([_ALL, _WAITING, _CALM, _HEARD], settings.HALO_TURNS_WAITING, behind)
+    if answer is None:
+        return None
+    reason, number = answer
+    return View(0, _retry_after(number)) if reason else View(number, 0)
+
+
+def _retry_after(seconds: int) -> int:
+    return min(max(1, seconds), 10)
+
+
+doorman = Doorman(_look, accepting)
 
 
 def heard(turn_id: uuid.UUID) -> bool:
@@ -216,6 +184,19 @@ def free(pipe: Any, turn_id: uuid.UUID, *, org_id: uuid.UUID) -> None:
     pipe.zrem(_ALL, f"{turn_id}:{org_id}")
     pipe.zrem(_of(org_id), str(turn_id))
     pipe.zrem(_WAITING, str(turn_id))
+
+
+def seconds_to_be_heard() -> float:
+    """How long a bell that is rung now will go unheard, at the pace of the last five seconds; 0 where nobody knows.
+
+    Where nothing was heard lately, bells may well be lost: 0 too.
+    """
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        second = client.time()[0]
+        heard = sum(int(number or 0) for number in client.mget([f"{_HEARD}{second - ago}" for ago in range(1, 6)]))
+        if heard:
+            return 5 * int(client.zcard(_WAITING)) / heard
+    return 0.0
 
 
 def set_right() -> int:
@@ -260,11 +241,6 @@ def _by_the_rows(org_id: uuid.UUID, own: int) -> str:
 
 def _of(org_id: uuid.UUID) -> str:
     return f"halo:turns:org:{org_id}"
-
-
-def _most_held() -> int:
-    threads: int = settings.HALO_WEB_THREADS
-    return max(threads - SPARE_THREADS, threads // 2)
 
 
 def shed(reason: str) -> None:

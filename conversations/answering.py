@@ -18,7 +18,19 @@ from agents.deciding import Decision, with_away
 from agents.escalation import Handover
 from agents.llm.base import ModelError
 from agents.tools.calls import with_questions
-from conversations import admission, bell, effects, ending, in_hand, measuring, processes, tape, tracing, turns
+from conversations import (
+    admission,
+    bell,
+    effects,
+    ending,
+    in_hand,
+    measuring,
+    processes,
+    tape,
+    tickets,
+    tracing,
+    turns,
+)
 from conversations.loading import Reading, read
 from conversations.models import Turn
 from conversations.outlet import TapeOutlet
@@ -236,12 +248,20 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
     trace = _persist(lambda: tracing.trace_of(reading, progress))
 
     def write() -> bool:
-        if not progress.effects and handover is None:
+        heeded = reading.whispers if reply.outcome == Turn.Outcome.ANSWERED and not reply.error_code else []
+        if not progress.effects and handover is None and not heeded:
             return settle(reading.turn, counted, held=held, trace=trace)
         with transaction.atomic():
             done = effects.perform(reading, held, progress, handover)
-            final = dataclasses.replace(counted, actions=done.actions, explanation={**reply.explanation, **done.why})
-            return settle(reading.turn, final, held=held, trace=trace)
+            final = dataclasses.replace(
+                counted,
+                text=tickets.with_number(reply.text, done.why.get("ticket"), reading.case.away),
+                actions=done.actions,
+                explanation={**reply.explanation, **done.why},
+            )
+            more_was_said = settle(reading.turn, final, held=held, trace=trace)
+            effects.heed(reading.turn, heeded)
+            return more_was_said
 
     more_was_said = _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)

@@ -24,4 +24,4 @@ def settle_at_once(turn: Turn, reply: Reply) -> None:
     settle(turn, reply)
     transaction.on_commit(lambda: measuring.count_answer(reply.outcome))
     # Other tabs of the visitor's, and teammates who have the conversation open.
-    transaction.on_commit(lambda: live.tell(turn.conversation_id))
+    transaction.on_commit(lambda: live.tell(turn.conversation_id, org_id=turn.org_id))

@@ -13,6 +13,7 @@ log = structlog.get_logger(__name__)
 ANSWER_TURN = "conversations.tasks.answer_turn"
 SEND_OUTBOX = "conversations.tasks.send_outbox"
 REHEARSE = "conversations.tasks.rehearse"
+ERASE = "conversations.tasks.erase"
 
 
 def ring(turn_id: uuid.UUID) -> bool:
@@ -29,6 +30,11 @@ def ring_outbox() -> bool:
 def ring_rehearsal(person_id: uuid.UUID, key: str) -> bool:
     """Tells the workers that a draft is to be tried out; False where Redis is away."""
     return _send(REHEARSE, str(person_id), key)
+
+
+def ring_erasure(erasure_id: uuid.UUID) -> bool:
+    """Tells the workers that somebody is to be erased; beat looks for it anyway."""
+    return _send(ERASE, str(erasure_id))
 
 
 def _send(name: str, *args: str) -> bool:

@@ -13,6 +13,7 @@ from conversations import admission
 from halo.api.exceptions import bare_response
 from halo.api.middleware import sane_id, sdk_headers
 from halo.errors import Unavailable
+from halo.web_worker import LET_IN, WAS_LET_IN
 
 # What makes turns, and what reads one as it is answered. Whatever else visitors may ask for is answered under load too.
 PATHS = frozenset({"/api/sdk/chat", "/api/sdk/chat/stream"})
@@ -31,14 +32,16 @@ _GIVEN_ID = re.compile(rb"\nx-request-id:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
 def refuse_at_once(arrived: Callable[[], bytes]) -> tuple[int, bytes] | None:
-    """The refusal of a request whose bytes have `arrived`, and how many of them it is, where that is plain; else None.
+    """The refusal of a request whose bytes have `arrived`, and how many of them it is; LET_IN where it may come in.
 
-    For the thread that hands connections to others: what all that costs is most of a refusal. Whatever is not plain
-    goes the usual way, and is refused there.
+    For the thread that hands connections to others: what all that costs is most of a refusal. None for what is not
+    plain while there is reason to refuse: it goes the usual way, and is refused there.
     """
-    refused = admission.refused_here()
+    refused = admission.doorman.refuses()
     if refused is None:
-        return None
+        if not admission.doorman.is_careful or _QUESTION.match(arrived()):
+            admission.doorman.let_in()
+        return LET_IN
     request = arrived()
     head, end, body = request.partition(b"\r\n\r\n")
     # SECURITY: where gunicorn might see another end of the request than this, nothing is decided here: every line ends
@@ -74,8 +77,11 @@ class Door:
         reads_along = request.method == "GET" and READ_ALONG.fullmatch(request.path_info) is not None
         if not reads_along and (request.path_info not in PATHS or request.method != "POST"):
             return self.get_response(request)
+        may_be_known = reads_along or "HTTP_IDEMPOTENCY_KEY" in request.META
+        was_let_in = request.META.pop(WAS_LET_IN, False)
         try:
-            admission.knock(may_be_known=reads_along or "HTTP_IDEMPOTENCY_KEY" in request.META)
+            if not was_let_in:
+                admission.knock(may_be_known=may_be_known)
         except Unavailable as refused:
             response = bare_response(refused.status, request_id=request.halo_request_id)  # type: ignore[attr-defined]
             response["Retry-After"] = str(refused.retry_after)
@@ -83,15 +89,15 @@ class Door:
             # Django would log an error for it, which cost more than the refusal itself.
             response._has_been_logged = True  # type: ignore[attr-defined]
             return response
-        admission.hold()
+        admission.hold(was_counted=(was_let_in or not may_be_known) and admission.doorman.is_careful)
         try:
             answered = self.get_response(request)
         except BaseException:
-            admission.let_go()
+            admission.doorman.let_go()
             raise
         if answered.streaming:
             # The thread is held until the last byte has left, or the client has.
-            answered._resource_closers.append(admission.let_go)  # type: ignore[attr-defined]
+            answered._resource_closers.append(admission.doorman.let_go)  # type: ignore[attr-defined]
         else:
-            admission.let_go()
+            admission.doorman.let_go()
         return answered

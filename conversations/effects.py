@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.db.models.functions import Now
 
 from agents.escalation import Handover
 from agents.tools import builtin
 from conversations import tickets
 from conversations.loading import Reading
-from conversations.models import Conversation, Ticket, Turn
+from conversations.models import Conversation, Ticket, Turn, Whisper
 from conversations.recording import Overtaken
 from conversations.thinking import Effect, Progress
 from conversations.turns import Claim
@@ -53,6 +56,13 @@ def perform(reading: Reading, held: Claim, progress: Progress, handover: Handove
     ticket = _hand_over(turn, conversation, reading.case.briefing.question, handover)
     actions.append({"type": "escalate", "reason": handover.reason, "ticket_id": str(ticket.pk)})
     return Done(actions, {"ticket": ticket.number, "team": ticket.team.name if ticket.team else ""})
+
+
+def heed(turn: Turn, whispers: Collection[int]) -> None:
+    """The answer of `turn` has taken these hints into account, so that no later one does."""
+    if whispers:
+        waiting = Whisper.objects.for_org(turn.org_id).filter(pk__in=whispers, used_at=None)
+        waiting.update(turn=turn, used_at=Now())
 
 
 def _action(effect: Effect, reading: Reading, conversation: Conversation | None) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def _tell(turn_id: uuid.UUID, *, org_id: uuid.UUID, attempt: int, conversation_i
         tape.add(pipe, turn_id, attempt=attempt, kind="done")
         admission.free(pipe, turn_id, org_id=org_id)
         if conversation_id is not None:
-            live.add(pipe, conversation_id)
+            live.add(pipe, conversation_id, org_id=org_id)
         pipe.execute()
 
 

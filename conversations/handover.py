@@ -126,7 +126,7 @@ def _hand_over(arrival: Arrival) -> uuid.UUID:
         turn,
         Reply(
             outcome=Turn.Outcome.ROUTED,
-            text=with_away(config.handover_text, away),
+            text=tickets.with_number(with_away(config.handover_text, away), ticket.number, away),
             actions=[{"type": "escalate", "reason": handover.reason, "ticket_id": str(ticket.pk)}],
             routing={"action": "route_to_team", "ticket_id": str(ticket.pk)},
             escalated=True,

@@ -1,6 +1,7 @@
-"""The wire of a conversation: nudges for whoever watches it. As a turn's tape, a convenience: the rows are the truth.
+"""The wires of a conversation: nudges for its visitor, and for the staff of its organisation who watch their inbox.
 
-Nothing is written where nobody watches, so that a conversation without a reader costs one call that finds no stream.
+As a turn's tape, a convenience: the rows are the truth. Nothing is written where nobody watches, so that a conversation
+without a reader costs one call that finds no stream.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +17,8 @@ from halo import wire
 
 LIFETIME_SECONDS = 60
 MAX_ENTRIES = 200
-# `changed`: the rows are to be read.
-CHANGED, TYPING, OPENED = "changed", "typing", "opened"
+# `changed`: the rows are to be read. `here`: who among the staff looks at it, or writes.
+CHANGED, TYPING, OPENED, HERE = "changed", "typing", "opened", "here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,36 @@ class Nudge:
     offset: str
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
+    about: str = ""
 
 
-def tell(conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] | None = None) -> None:
+def tell(
+    conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] | None = None, *, org_id: uuid.UUID
+) -> None:
     """Nudges whoever watches; after the commit, and without effect where nobody does or Redis is away."""
     with contextlib.suppress(wire.WireAway), wire.calling() as client:
-        add(client, conversation_id, kind, data)
+        pipe = client.pipeline(transaction=False)
+        add(pipe, conversation_id, kind, data, org_id=org_id)
+        pipe.execute()
 
 
-def add(client: Any, conversation_id: uuid.UUID, kind: str = CHANGED, data: dict[str, Any] | None = None) -> None:
-    """The same as one command among others of a pipeline."""
-    client.xadd(_key(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
+def add(
+    pipe: Any,
+    conversation_id: uuid.UUID,
+    kind: str = CHANGED,
+    data: dict[str, Any] | None = None,
+    *,
+    org_id: uuid.UUID,
+) -> None:
+    """The same as commands among others of a pipeline."""
+    pipe.xadd(key_of(conversation_id), _fields(kind, data), maxlen=MAX_ENTRIES, nomkstream=True)
+    _add_for_staff(pipe, org_id, str(conversation_id), kind)
+
+
+def tell_staff(org_id: uuid.UUID, about: uuid.UUID | None = None, kind: str = CHANGED) -> None:
+    """Nudges the organisation's staff alone, about a conversation or a ticket, as what they write to each other."""
+    with contextlib.suppress(wire.WireAway), wire.calling() as client:
+        _add_for_staff(client, org_id, str(about or ""), kind)
 
 
 def watch(conversation_id: uuid.UUID) -> str:
@@ -44,7 +65,43 @@ def watch(conversation_id: uuid.UUID) -> str:
 
     Raises halo.wire.WireAway.
     """
-    key = _key(conversation_id)
+    return _watch(key_of(conversation_id))
+
+
+def watch_staff(org_id: uuid.UUID) -> str:
+    """The same for the wire of an organisation's staff, whose nudges say in `about` which conversation they are of."""
+    return _watch(_staff_key(org_id))
+
+
+def read(conversation_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Nudge]:
+    """Nudges behind `after`, waiting up to `wait_seconds` (5 at most) for the first; takes nothing away.
+
+    Raises halo.wire.WireAway.
+    """
+    return _read(key_of(conversation_id), after, wait_seconds)
+
+
+def read_staff(org_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Nudge]:
+    """The same for the wire of an organisation's staff."""
+    return _read(_staff_key(org_id), after, wait_seconds)
+
+
+def watched(conversation_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those whose visitor has the chat open, as far as is known: nobody where Redis is away."""
+    if not conversation_ids:
+        return set()
+    try:
+        with wire.calling() as client:
+            pipe = client.pipeline(transaction=False)
+            for conversation_id in conversation_ids:
+                pipe.exists(key_of(conversation_id))
+            found = pipe.execute()
+    except wire.WireAway:
+        return set()
+    return {conversation_id for conversation_id, there in zip(conversation_ids, found, strict=True) if there}
+
+
+def _watch(key: str) -> str:
     with wire.calling() as client:
         pipe = client.pipeline(transaction=False)
         pipe.expire(key, LIFETIME_SECONDS)
@@ -57,20 +114,30 @@ def watch(conversation_id: uuid.UUID) -> str:
         return str(pipe.execute()[0])
 
 
-def read(conversation_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Nudge]:
-    """Nudges behind `after`, waiting up to `wait_seconds` (5 at most) for the first; takes nothing away.
-
-    Raises halo.wire.WireAway.
-    """
+def _read(key: str, after: str, wait_seconds: float) -> list[Nudge]:
     block_ms = max(1, int(min(wait_seconds, wire.BLOCK_SECONDS) * 1000))
     with wire.calling(blocking=True) as client:
-        streams: Any = client.xread({_key(conversation_id): after}, block=block_ms)
-    return [Nudge(offset, fields["kind"], json.loads(fields["data"])) for offset, fields in wire.entries_of(streams)]
+        streams: Any = client.xread({key: after}, block=block_ms)
+    return [
+        Nudge(offset, fields["kind"], json.loads(fields["data"]), fields.get("about", ""))
+        for offset, fields in wire.entries_of(streams)
+    ]
+
+
+def _add_for_staff(client: Any, org_id: uuid.UUID, about: str, kind: str) -> None:
+    # SECURITY: what a nudge says besides its kind is for the visitor; staff read the rows, as their role may.
+    fields = {**_fields(kind, None), "about": about}
+    client.xadd(_staff_key(org_id), fields, maxlen=MAX_ENTRIES, nomkstream=True)
 
 
 def _fields(kind: str, data: dict[str, Any] | None) -> Any:
     return {"kind": kind, "data": json.dumps(data or {}, ensure_ascii=False)}
 
 
-def _key(conversation_id: uuid.UUID) -> str:
+def key_of(conversation_id: uuid.UUID) -> str:
+    """Where the conversation's wire is in Redis; it exists while somebody watches."""
     return f"halo:live:{conversation_id}"
+
+
+def _staff_key(org_id: uuid.UUID) -> str:
+    return f"halo:inbox:{org_id}"

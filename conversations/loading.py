@@ -52,6 +52,8 @@ SELECT o.config_version, (SELECT session_id FROM conversations_conversation WHER
                  WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= coalesce(t.covers_to, t.seq)
                  ORDER BY seq DESC, part DESC
                  LIMIT %(lines)s::bigint + coalesce(t.covers_to - t.seq, 0)) AS m),
+       (SELECT json_agg(json_build_array(w.id, w.text) ORDER BY w.id) FROM conversations_whisper AS w
+         WHERE w.org_id = t.org_id AND w.conversation_id = t.conversation_id AND w.used_at IS NULL),
        {", ".join(f"t.{column}" for column in _COLUMNS)}
   FROM conversations_turn AS t JOIN orgs_organization AS o ON o.id = t.org_id
  WHERE t.id = %(turn)s AND t.org_id = %(org)s
@@ -75,13 +77,15 @@ class Reading:
     turn: Turn
     case: Case
     recorded_calls: list[ToolCall]
+    # Ids of the hints that the briefing holds.
+    whispers: list[int] = field(default_factory=list)
     # What earlier attempts at this turn asked a model, as their trace tells.
     earlier_model_calls: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn, session_id, said = _turn(held)
+    turn, session_id, said, whispers = _turn(held)
     snapshot = turn.snapshot = bursts.snapshot_of(turn)
     end_user = _end_user(turn)
     company = _company(turn)
@@ -111,6 +115,7 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         waiting=[f"{call.name} {call.arguments}" for call in waiting],
         context=known.context,
         behaviour=snapshot.get("behavior_context") or _behaviour(turn, session_id, end_user, now=now),
+        hints=[text for _, text in whispers],
     )
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
@@ -138,7 +143,13 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         subject=_subject(turn, end_user, company),
         waiting=frozenset(key_of(call.name, arguments_of(call.arguments)) for call in waiting),
     )
-    return Reading(turn=turn, case=case, recorded_calls=recorded, earlier_model_calls=_earlier_model_calls(turn))
+    return Reading(
+        turn=turn,
+        case=case,
+        recorded_calls=recorded,
+        whispers=[pk for pk, _ in whispers],
+        earlier_model_calls=_earlier_model_calls(turn),
+    )
 
 
 def _earlier_model_calls(turn: Turn) -> list[dict[str, Any]]:
@@ -197,14 +208,16 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     )
 
 
-def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said]]:
-    """The turn with organisation and agent, its session, and what was said up to the last message that it answers."""
+def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said], list[tuple[int, str]]]:
+    """The turn with organisation and agent, its session, what was said up to the last message that it answers, and
+    the teammates' hints that wait for an answer."""
     names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1}
-    [(config_version, session_id, said, *values)] = db.run(_READ, names)
+    [(config_version, session_id, said, whispers, *values)] = db.run(_READ, names)
     turn = Turn.from_db(None, _COLUMNS, values)
     turn.org = organization_of(held.org_id, version=config_version)
     turn.agent_version = catalog.version_of(turn.agent_version_id, org=turn.org)
-    return turn, session_id, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said]
+    hints = [(pk, text) for pk, text in whispers or ()]
+    return turn, session_id, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said], hints
 
 
 def _transcript(turn: Turn, said: list[_Said]) -> tuple[list[Line], list[Line]]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import structlog
-from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from conversations import bell
 from conversations.models import OutboxItem
+from conversations.outgoing import hooks, mail
+from halo.errors import HaloError
+from orgs import audit
+from orgs.models import User
+from orgs.services import Conflict
 
 log = structlog.get_logger(__name__)
 MAX_ATTEMPTS = 8
@@ -19,6 +24,13 @@ FIRST_PAUSE = dt.timedelta(seconds=30)
 BATCH = 50
 # A sender that dies in mid-send leaves its item to the others after this time.
 LEASE = dt.timedelta(minutes=5)
+SENDERS: dict[str, Callable[[OutboxItem], None]] = {
+    OutboxItem.Kind.TICKET_EMAIL: mail.send_ticket,
+    OutboxItem.Kind.REPLY_EMAIL: mail.send_replies,
+    OutboxItem.Kind.WEBHOOK: hooks.send,
+}
+# What a sender reads of its item.
+_READS = ("ticket__team", "webhook", "conversation__org", "conversation__session__end_user")
 
 
 def send_due() -> int:
@@ -29,9 +41,9 @@ def send_due() -> int:
         if item is None:
             break
         try:
-            _send(item)
+            SENDERS[item.kind](item)
         except Exception as error:
-            _put_off(item, type(error).__name__)
+            _put_off(item, error.message[:500] if isinstance(error, HaloError) else type(error).__name__)
         else:
             # Whoever has it by now: it was sent.
             _items(item).update(done_at=timezone.now(), dead_at=None, error="")
@@ -48,7 +60,7 @@ def _take() -> OutboxItem | None:
     with transaction.atomic():
         item: OutboxItem | None = (
             OutboxItem.objects.due(now=now)
-            .select_related("ticket__team")
+            .select_related(*_READS)
             .select_for_update(of=("self",), skip_locked=True)
             .order_by("next_attempt_at", "id")
             .first()
@@ -60,19 +72,24 @@ def _take() -> OutboxItem | None:
     return item
 
 
-def _send(item: OutboxItem) -> None:
-    ticket = item.ticket
-    if ticket is None or ticket.team is None or not ticket.team.email:
-        return
-    link = f"{settings.HALO_PUBLIC_URL or f'http://127.0.0.1:{settings.HALO_PORT}'}"
-    EmailMessage(
-        # A subject is a header: it must stay on one line.
-        subject=" ".join(f"[#{ticket.number}] {ticket.subject}".split())[:200],
-        body=f"{ticket.message}\n\n{link}/admin/conversations/ticket/{ticket.pk}/change/\n",
-        to=[ticket.team.email],
-        # A mail server that has seen this id drops the repeat of an attempt whose outcome we did not learn.
-        headers={"Message-ID": f"<{item.key.replace(':', '.')}@halo>"},
-    ).send()
+@transaction.atomic
+def repeat(*, item: OutboxItem, by: User) -> None:
+    """Has what was given up sent again, with all of its attempts; raises Conflict where it was not given up.
+
+    It goes out under its old id. What was behind it in its lane has gone ahead meanwhile.
+    """
+    now = timezone.now()
+    dead = OutboxItem.objects.for_org(item.org_id).filter(pk=item.pk, done_at=None, dead_at__isnull=False)
+    if not dead.update(dead_at=None, attempts=0, next_attempt_at=now, repeated_by=by):
+        raise Conflict("It is not given up: it was delivered, or is being tried.")
+    audit.record(
+        org=item.org_id,
+        actor=by,
+        action="delivery.repeated",
+        target=item,
+        before={"attempts": item.attempts, "error": item.error},
+    )
+    transaction.on_commit(bell.ring_outbox)
 
 
 def _put_off(item: OutboxItem, error: str) -> None:

@@ -79,7 +79,7 @@ class TapeOutlet:
         with self._lock:
             if state != self._state and self._listening():
                 self._state = state
-                self._heard = self._write("status", {"state": state})
+                self._heard = self._write(("status", {"state": state}))
 
     def begin(self, round: int, release: Callable[[], Release]) -> None:
         """See thinking.Outlet."""
@@ -140,10 +140,12 @@ class TapeOutlet:
         text = self._text()
         if len(text) <= self._written:
             return
+        delta = ("delta", {"round": self._round, "at": self._written, "text": text[self._written :]})
         if self._state != "writing":
             self._state = "writing"
-            self._write("status", {"state": "writing"})
-        self._heard = self._write("delta", {"round": self._round, "at": self._written, "text": text[self._written :]})
+            self._heard = self._write(("status", {"state": "writing"}), delta)
+        else:
+            self._heard = self._write(delta)
         if self._heard:
             self._written, self._left, self._left_round = len(text), text, self._round
         else:
@@ -154,8 +156,8 @@ class TapeOutlet:
         begun = self._release.text if self._release else ""
         return self._before + begun if begun else ""
 
-    def _write(self, kind: str, data: dict[str, Any]) -> bool:
-        return tape.append_if_open(self._turn_id, attempt=self._attempt, kind=kind, data=data)
+    def _write(self, *entries: tuple[str, dict[str, Any]]) -> bool:
+        return tape.append_if_open(self._turn_id, *entries, attempt=self._attempt)
 
 
 class _Flusher:

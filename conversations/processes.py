@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection
 
 from conversations import sweep
 from halo import metrics
+from orgs import traffic
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 2.0
@@ -105,6 +106,7 @@ def _keep_lock(process: _Process) -> None:
                     raise psycopg.OperationalError("the lock is still held by this process's last connection")
                 process.holds_lock.set()
             metrics.flush()
+            traffic.flush()
             sweep.free_orphans(process.id)
             if _try_lock(held, SWEEPER_LOCK):
                 try:

@@ -7,7 +7,7 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 
 from agents import catalog, routing
@@ -19,7 +19,7 @@ from conversations.at_once import leave_to_teammate, settle_at_once
 from conversations.models import Conversation, Ticket, Turn
 from conversations.recording import Reply
 from conversations.requests import ChatRequest
-from conversations.storing import store
+from conversations.storing import make_room, store
 from halo.db import release_connection
 from halo.errors import HaloError, Unavailable
 from halo.ids import uuid7
@@ -27,17 +27,7 @@ from orgs import throttling
 from orgs.models import Organization
 from sessions import visitors
 from sessions.identity import identify
-from sessions.models import ChatSession
 from sessions.visitors import Visit
-
-# One statement takes the next seq, locks the row until commit, and keeps the summary.
-_NEXT_SEQ = """
-UPDATE conversations_conversation
-   SET seq = seq + 1, message_count = message_count + 1, last_message_at = now(), agent_id = %(agent)s,
-       has_images = has_images OR %(images)s, verified = verified OR %(verified)s
- WHERE session_id = %(session)s AND org_id = %(org)s
-RETURNING id, seq, taken_over_by_id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,38 +199,6 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     return False
 
 
-def _conversation(arrival: Arrival, session: ChatSession, *, is_new: bool) -> Conversation:
-    """The session's conversation, locked, with its `seq` advanced for this turn."""
-    org, request = arrival.org, arrival.request
-    if not is_new:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _NEXT_SEQ,
-                {
-                    "agent": arrival.agent.id,
-                    "images": bool(request.images),
-                    "verified": arrival.identity.verified,
-                    "session": session.pk,
-                    "org": org.pk,
-                },
-            )
-            row = cursor.fetchone()
-        if row is not None:
-            pk, seq, taken_over_by = row
-            return Conversation(pk=pk, org=org, session=session, seq=seq, taken_over_by_id=taken_over_by)
-    conversation = Conversation(
-        org=org,
-        session=session,
-        agent_id=arrival.agent.id,
-        seq=1,
-        message_count=1,
-        has_images=bool(request.images),
-        verified=arrival.identity.verified,
-    )
-    conversation.save(force_insert=True)
-    return conversation
-
-
 def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
     """Sends the message straight to the rule's team: ticket and acknowledgement, and no model."""
     priority = Ticket.Priority.PRIORITY if rule.has_priority else Ticket.Priority.NORMAL
@@ -268,7 +226,7 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
     why = {**routing.explain(rule, arrival.agent.rules, facts), "ticket": ticket.number}
     reply = Reply(
         outcome=Turn.Outcome.ROUTED,
-        text=with_away(rule.acknowledgement, away),
+        text=tickets.with_number(with_away(rule.acknowledgement, away), ticket.number, away),
         actions=actions,
         routing={"action": "route_to_team", "ticket_id": str(ticket.pk)},
         explanation={**why, **({"away": away.sentence} if away else {})},
@@ -289,7 +247,8 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
         now=arrival.now,
     )
     old = turn.conversation_id
-    conversation = _conversation(arrival, visit.session, is_new=visit.is_new)
+    room = make_room(arrival, visit)
+    conversation = room.conversation(arrival, visit)
     if not turns.reopen(
         turn_id,
         conversation=conversation,
@@ -300,7 +259,7 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     # Its message is stored once, wherever it ends up, so it is counted once.
     Conversation.objects.for_org(arrival.org).filter(pk=old).update(message_count=F("message_count") - 1)
     turn.conversation, turn.seq = conversation, conversation.seq
-    if conversation.taken_over_by_id is not None:
+    if room.taken_over_by_id is not None:
         leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
         return False
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from agents.models import AgentVersion
 from conversations.arrivals import Arrival, snapshot_of
@@ -22,7 +23,7 @@ session AS (
     INSERT INTO chat_sessions_chatsession (id, org_id, session_id, end_user_id, company_id, verified_only, started_at,
                                            expires_at)
     VALUES (%(session)s::uuid, %(org)s::uuid, %(session_id)s, %(end_user)s::uuid, %(company)s::uuid,
-            %(verified_only)s, %(started_at)s, %(expires_at)s)),
+            %(verified_only)s, %(started_at)s, %(expires_at)s))
 """
 # The first message of its session.
 _BEGUN = """
@@ -32,7 +33,7 @@ conversation AS (
                                             language, has_images, verified)
     VALUES (%(conversation)s::uuid, %(org)s::uuid, %(session)s::uuid, %(agent)s::uuid, 'open', 1, 0,
             statement_timestamp(), statement_timestamp(), 1, '', '', false, '', '', %(images)s::int > 0, %(verified)s)
-    RETURNING id, seq, taken_over_by_id),
+    RETURNING id, seq, taken_over_by_id)
 """
 # A later one takes the next seq, locks the row until commit, and keeps the summary.
 _GONE_ON = """
@@ -42,7 +43,7 @@ conversation AS (
            agent_id = %(agent)s::uuid, has_images = has_images OR %(images)s::int > 0,
            verified = verified OR %(verified)s
      WHERE session_id = %(session)s::uuid AND org_id = %(org)s::uuid
-    RETURNING id, seq, taken_over_by_id),
+    RETURNING id, seq, taken_over_by_id)
 """
 _SAID = f"""
 turn AS (
@@ -63,11 +64,14 @@ message AS (
     SELECT %(message)s::uuid, %(org)s::uuid, c.id, %(turn)s::uuid, c.seq, {Message.Part.MESSAGE.value},
            '{Message.Author.VISITOR.value}', %(text)s, '[]', %(images)s::int, false, statement_timestamp()
       FROM conversation AS c)
-SELECT id, seq, taken_over_by_id FROM conversation
 """  # noqa: S608
-_VISITED = f"WITH {_SESSION} {_BEGUN} {_SAID}"
-_SPOKEN = f"WITH {_BEGUN} {_SAID}"
-_WENT_ON = f"WITH {_GONE_ON} {_SAID}"
+
+
+def _in_one(*steps: str) -> str:
+    return f"WITH {','.join(steps)} SELECT id, seq, taken_over_by_id FROM conversation"  # noqa: S608
+
+
+_VISITED, _SPOKEN, _WENT_ON = _in_one(_SESSION, _BEGUN, _SAID), _in_one(_BEGUN, _SAID), _in_one(_GONE_ON, _SAID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,16 @@ class Stored:
     seq: int
     taken_over_by_id: uuid.UUID | None
 
+    def conversation(self, arrival: Arrival, visit: Visit) -> Conversation:
+        """The conversation, as far as it is known."""
+        return Conversation(pk=self.conversation_id, org=arrival.org, session=visit.session, seq=self.seq)
+
     def turn(self, arrival: Arrival, visit: Visit, turn_id: uuid.UUID) -> Turn:
         """The turn that was stored, as far as ending it at once takes."""
-        org = arrival.org
         return Turn(
             id=turn_id,
-            org=org,
-            conversation=Conversation(pk=self.conversation_id, org=org, session=visit.session, seq=self.seq),
+            org=arrival.org,
+            conversation=self.conversation(arrival, visit),
             seq=self.seq,
             agent_version=AgentVersion(pk=arrival.agent.version_id, agent_id=arrival.agent.id),
         )
@@ -98,17 +105,12 @@ def store(arrival: Arrival, visit: Visit, turn_id: uuid.UUID) -> Stored:
     session, request = visit.session, arrival.request
     message_id = uuid7()
     values = {
-        "org": arrival.org.pk,
-        "session": session.pk,
-        "conversation": uuid7(),
-        "agent": arrival.agent.id,
+        **_of_conversation(arrival, visit),
         "version": arrival.agent.version_id,
         "turn": turn_id,
         "message": message_id,
         "text": request.message,
-        "images": len(request.images),
         "mode": request.mode,
-        "verified": arrival.identity.verified,
         "snapshot": json.dumps(snapshot_of(arrival, visit)),
         "request_id": arrival.request_id,
         "keeps_text": arrival.listening == "text",
@@ -141,3 +143,21 @@ def store(arrival: Arrival, visit: Visit, turn_id: uuid.UUID) -> Stored:
             for position, image in enumerate(request.images)
         )
     return Stored(*rows[0])
+
+
+def make_room(arrival: Arrival, visit: Visit) -> Stored:
+    """The place for a turn that is there already: conversation, locked, with its `seq` advanced. In a transaction."""
+    values = _of_conversation(arrival, visit)
+    rows = ([] if visit.is_new else db.run(_in_one(_GONE_ON), values)) or db.run(_in_one(_BEGUN), values)
+    return Stored(*rows[0])
+
+
+def _of_conversation(arrival: Arrival, visit: Visit) -> dict[str, Any]:
+    return {
+        "org": arrival.org.pk,
+        "session": visit.session.pk,
+        "conversation": uuid7(),
+        "agent": arrival.agent.id,
+        "images": len(arrival.request.images),
+        "verified": arrival.identity.verified,
+    }

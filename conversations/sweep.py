@@ -37,7 +37,7 @@ def run(*, may_free: bool) -> None:
     for turn in turns.overdue():
         with _about(turn, "overdue"):
             ending.close(turn.turn_id, code="model_timeout", overdue=True)
-    for turn in turns.due_for_another_ring():
+    for turn in turns.due_for_another_ring(wait=2 * admission.seconds_to_be_heard()):
         with _about(turn, "rung"):
             bell.ring(turn.turn_id)
     metrics.count("halo_swept_total", "place", by=admission.set_right())

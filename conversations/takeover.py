@@ -81,7 +81,7 @@ def _change(conversation: Conversation, *, by: User, action: str, step: Callable
     for turn_id in ended:
         measuring.count_answer(Turn.Outcome.HUMAN)
         ending.announce(turn_id, conversation.pk, org_id=conversation.org_id)
-    live.tell(conversation.pk)
+    live.tell(conversation.pk, org_id=conversation.org_id)
 
 
 def _bump(row: Conversation, **changes: object) -> None:

@@ -66,16 +66,21 @@ def forget(turn_id: uuid.UUID) -> None:
         return
 
 
-def append_if_open(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any]) -> bool:
-    """Writes one entry on a tape that somebody has opened; False where there is none, or Redis is away."""
+def append_if_open(turn_id: uuid.UUID, *entries: tuple[str, dict[str, Any]], attempt: int) -> bool:
+    """Writes entries, each a kind and its data, on a tape that somebody has opened; readers get them together.
+
+    False where there is no tape, or Redis is away.
+    """
     try:
         with wire.calling() as client:
-            added = client.xadd(
-                key_of(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True, nomkstream=True
-            )
+            # Without a transaction a waiting reader would be woken for each.
+            pipe = client.pipeline(transaction=len(entries) > 1)
+            for kind, data in entries:
+                fields = _fields(attempt, kind, data)
+                pipe.xadd(key_of(turn_id), fields, maxlen=MAX_ENTRIES, approximate=True, nomkstream=True)
+            return None not in pipe.execute()
     except wire.WireAway:
         return False
-    return added is not None
 
 
 def text_on(turn_id: uuid.UUID) -> tuple[str, str]:

@@ -8,8 +8,10 @@ from typing import Any
 from django.db import connection
 
 from conversations.models import Conversation, OutboxItem, Ticket, Turn
+from conversations.outgoing import events
 from halo.ids import uuid7
-from orgs.models import Organization, Team
+from orgs.hours import Away
+from orgs.models import Organization, Team, User
 from sessions.models import ChatSession, EndUser
 
 SUBJECT_LENGTH = 120
@@ -29,6 +31,7 @@ def open_ticket(
     requester: EndUser | None = None,
     effect_key: str = "",
     team_id: Any = None,
+    assignee: User | None = None,
     priority: str = Ticket.Priority.NORMAL,
     metadata: dict[str, Any] | None = None,
     ticket_id: uuid.UUID | None = None,
@@ -50,6 +53,7 @@ def open_ticket(
         turn=turn,
         requester=requester,
         team_id=team_id,
+        assignee=assignee,
         subject=subject,
         message=message,
         source=source,
@@ -58,7 +62,14 @@ def open_ticket(
         effect_key=effect_key,
     )
     if team_id is not None and Team.objects.for_org(org).filter(pk=team_id).exclude(email="").exists():
-        OutboxItem.objects.create(org=org, kind=OutboxItem.Kind.TICKET_EMAIL, key=f"ticket:{ticket.pk}", ticket=ticket)
+        OutboxItem.objects.create(
+            org=org,
+            kind=OutboxItem.Kind.TICKET_EMAIL,
+            key=f"ticket:{ticket.pk}",
+            ticket=ticket,
+            lane=f"mail:{team_id}:{ticket.session_id}" if ticket.session_id else "",
+        )
+    events.tell_of_ticket(ticket, events.CREATED)
     return ticket
 
 
@@ -75,7 +86,7 @@ def open_ticket_of(conversation: Conversation, *, team_id: uuid.UUID | None = No
     found = Ticket.objects.for_org(conversation.org_id).filter(conversation=conversation)
     return (
         (found if team_id is None else found.filter(team=team_id))
-        .exclude(status__in=[Ticket.Status.RESOLVED, Ticket.Status.SPAM])
+        .exclude(status__in=Ticket.SETTLED)
         .select_related("team")
         .order_by("number")
         .first()
@@ -83,10 +94,22 @@ def open_ticket_of(conversation: Conversation, *, team_id: uuid.UUID | None = No
 
 
 def raise_priority(ticket: Ticket, priority: str) -> None:
-    """An open ticket becomes a priority one where a later message has priority; it is never lowered."""
+    """An open ticket becomes a priority one where a later message has priority; it is never lowered.
+
+    Inside a transaction.
+    """
     if priority == Ticket.Priority.PRIORITY and ticket.priority != priority:
         ticket.priority = priority
         ticket.save(update_fields=["priority", "updated_at"])
+        events.tell_of_ticket(ticket, events.UPDATED, changed=["priority"])
+
+
+def with_number(text: str, number: int | None, away: Away | None) -> str:
+    """`text`, and under it the ticket's number where nobody is there who could answer at once.
+
+    The same in every language, as the words around it are the organisation's own.
+    """
+    return text if number is None or away is None else f"{text}\n\nTicket #{number}"
 
 
 def subject_of(text: str) -> str:

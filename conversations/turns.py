@@ -67,7 +67,8 @@ UPDATE conversations_turn SET rung_at = now(), rings = rings + 1
                                              row_number() OVER (PARTITION BY q.org_id ORDER BY q.rings, q.accepted_at)
                                         FROM conversations_turn AS q
                                        WHERE q.status = 'queued' AND q.answer_by > now()
-                                         AND q.rung_at <= now() - interval '1 second' * (1 << least(q.rings + 1, 4))
+                                         AND q.rung_at <= now() - interval '1 second'
+                                                                  * greatest(1 << least(q.rings + 1, 4), %(wait)s)
                                          AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
                                                           WHERE e.conversation_id = q.conversation_id AND e.seq < q.seq
                                                             AND e.status IN ('queued', 'running'))) AS w
@@ -350,10 +351,13 @@ def overdue() -> list[Named]:
     return [Named(*row) for row in late.values_list("id", "request_id")[:200]]
 
 
-def due_for_another_ring() -> list[Named]:
-    """Claimable turns that nobody came for; counts the ring that the caller is about to give."""
+def due_for_another_ring(*, wait: float = 0.0) -> list[Named]:
+    """Claimable turns that nobody came for; counts the ring that the caller is about to give.
+
+    A ring that is younger than `wait` seconds may still be heard.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_RING_AGAIN)
+        cursor.execute(_RING_AGAIN, {"wait": wait})
         return [Named(*row) for row in cursor.fetchall()]
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from conversations import seen
 from conversations.labels import OF_RATING
 from conversations.models import AnswerLabel, Conversation, Message, MessageImage, Turn
 from conversations.session_access import conversation_of
@@ -46,6 +47,11 @@ class Page:
     messages: list[dict[str, Any]] = field(default_factory=list)
     more: bool = False
 
+    def of_teammates(self) -> uuid.UUID | None:
+        """The id of the newest message that a teammate wrote."""
+        theirs = [uuid.UUID(message["id"]) for message in self.messages if message["role"] == ROLES[Author.TEAMMATE]]
+        return max(theirs, default=None)
+
 
 def state_of(conversation: Conversation | None, session: ChatSession) -> State:
     """How it stands; the person who took over must have been read with it."""
@@ -73,6 +79,8 @@ def transcript(session: ChatSession, *, after: uuid.UUID | None) -> dict[str, An
     conversation = conversation_of(session)
     state = state_of(conversation, session)
     page = read(conversation, after=after) if conversation is not None else Page()
+    if conversation is not None and (newest_of_teammates := page.of_teammates()) is not None:
+        seen.mark(conversation, newest_of_teammates)
     return {
         "session_id": session.session_id,
         "status": state.status,

@@ -6,10 +6,8 @@ The rows tell what is new; the wire only says when to look. Without Redis they a
 from __future__ import annotations
 
 import datetime as dt
-import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,13 +15,14 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from conversations import admission, live, visible
-from conversations.models import Conversation
+from conversations import live, seen, visible
+from conversations.models import Conversation, Message
+from conversations.places import Places
+from conversations.seen import Delivery
 from conversations.session_access import conversation_of, find_session
 from conversations.visible import State
-from halo import metrics, stopping, wire
+from halo import stopping, wire
 from halo.db import release_connection
-from halo.errors import RateLimited, Unavailable
 from halo.ids import parse_uuid
 from orgs.models import Organization
 from sessions.models import ChatSession
@@ -37,8 +36,7 @@ SIGN_OF_LIFE_SECONDS = 15.0
 PER_SESSION = 6
 T = TypeVar("T")
 
-_lock = threading.Lock()
-_watching: Counter[object] = Counter()
+_places = Places(per_reader=PER_SESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +58,22 @@ class Watch:
 
     def __init__(self, session: ChatSession, *, after: uuid.UUID | None) -> None:
         self._session = session
-        self._places = (None, session.org_id, session.pk)
-        _take(self._places)
-        admission.hold()
-        self._is_open = True
-        self._events = _events(session, after=after)
+        self._place = _places.take(most=settings.HALO_WATCHERS, org_id=session.org_id, reader=session.pk)
+        self._delivery = Delivery()
+        self._events = _events(session, self._delivery, after=after)
 
     def __iter__(self) -> Iterator[LiveEvent]:
         return self
 
     def __next__(self) -> LiveEvent:
+        # Whoever asks for one more has written the one before.
+        _note_seen(self._delivery)
         return next(self._events)
 
     def close(self) -> None:
         """Gives the place back, once."""
-        if self._is_open:
-            self._is_open = False
-            self._events.close()
-            admission.let_go()
-            with _lock:
-                _watching.subtract(self._places)
-                for name in self._places:
-                    if not _watching[name]:
-                        del _watching[name]
+        self._events.close()
+        self._place.leave()
 
 
 def watch(*, org: Organization, key_id: int, session_id: str, user_token: str, after: str, now: dt.datetime) -> Watch:
@@ -94,38 +85,30 @@ def watch(*, org: Organization, key_id: int, session_id: str, user_token: str, a
     return Watch(session, after=parse_uuid(after))
 
 
-def _take(places: tuple[Any, Any, Any]) -> None:
-    most = settings.HALO_WATCHERS
-    with _lock:
-        of_all, of_org, of_session = (_watching[name] for name in places)
-        if of_all < most and of_org < max(1, most // 2) and of_session < PER_SESSION:
-            _watching.update(places)
-            return
-    metrics.count("halo_shed_total", "watchers")
-    if of_session >= PER_SESSION:
-        raise RateLimited(retry_after=30, message="This session is being watched often enough.")
-    raise Unavailable("Too many are watching at the moment; please read the messages now and then.", retry_after=30)
+def _note_seen(delivery: Delivery, *, at_once: bool = False) -> None:
+    if (settled := delivery.settled(at_once=at_once)) is not None:
+        patiently(seen.mark, *settled)
 
 
-def _events(session: ChatSession, *, after: uuid.UUID | None) -> Events:
+def _events(session: ChatSession, delivery: Delivery, *, after: uuid.UUID | None) -> Events:
     ends_at = time.monotonic() + LIFETIME_SECONDS
     # Headers and a first byte leave at once.
     yield WAITING
-    conversation = _patiently(conversation_of, session)
+    conversation = patiently(conversation_of, session)
     while conversation is None:
         if (yield from _sleep(ends_at)):
             return True
-        conversation = _patiently(conversation_of, session)
+        conversation = patiently(conversation_of, session)
     if after is None:
-        after = _patiently(visible.newest, conversation)
-    known = _patiently(visible.ids_before, conversation, after)
+        after = patiently(visible.newest, conversation)
+    known = patiently(visible.ids_before, conversation, after)
     told: State | None = None
     while True:
         # First the wire, then the rows: what happens in between is on the wire.
         offset = _wire(conversation.pk)
         # A message's id is older than the moment at which it can be seen, so it may turn up behind a younger one.
-        page = _patiently(visible.read, conversation, after=visible.overlapping(after))
-        now_is = _patiently(conversation_of, session)
+        page = patiently(visible.read, conversation, after=visible.overlapping(after))
+        now_is = patiently(conversation_of, session)
         # SECURITY: looked at behind the messages, as the first message of its user makes a session theirs.
         if now_is is None or not _is_still_theirs(now_is.session, session):
             return True
@@ -135,19 +118,23 @@ def _events(session: ChatSession, *, after: uuid.UUID | None) -> Events:
         told = state
         news = [message for message in page.messages if message["id"] not in known]
         for message in news:
+            if message["role"] == visible.ROLES[Message.Author.TEAMMATE]:
+                delivery.told(now_is, uuid.UUID(message["id"]))
             yield LiveEvent("message", message, id=message["id"])
             known.add(message["id"])
             after = max(after, uuid.UUID(message["id"])) if after is not None else uuid.UUID(message["id"])
         if page.more and news:
             continue
         if state.status == Conversation.Status.CLOSED:
+            # Nothing is written after this that would tell more; it was there a moment ago.
+            _note_seen(delivery, at_once=True)
             yield LiveEvent("closed")
             return True
         if (yield from _wait(conversation.pk, offset, ends_at)):
             return True
 
 
-def _patiently(ask: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def patiently(ask: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """What `ask` finds in the database; holds no connection afterwards."""
     for patience in (True, True, True, False):
         try:

@@ -47,12 +47,16 @@ class InvalidKey(HaloError):
 
 
 class IdentityFailed(HaloError):
-    """403: one text for every cause, so that nothing can be learnt by trying."""
+    """403: one text for every cause, so that nothing can be learnt by trying.
+
+    `why` is a word for the organisation's own staff. SECURITY: no answer ever holds it.
+    """
 
     status = 403
 
-    def __init__(self) -> None:
+    def __init__(self, why: str = "") -> None:
         super().__init__("identity_failed", "The user's identity could not be verified.")
+        self.why = why
 
 
 class NotFound(HaloError):

@@ -14,7 +14,7 @@ from django.db import connections
 
 from conversations import door, in_hand, leaving, processes, waiting
 from halo import metrics, wire
-from orgs import services
+from orgs import services, traffic
 from orgs.secrets import WrongKey
 
 # Celery waits for its threads for as long as their models take; by then their turns belong to others.
@@ -49,6 +49,7 @@ at_once = door.refuse_at_once
 def web_stopped() -> None:
     """A gunicorn worker that has served its last request."""
     metrics.flush()
+    traffic.flush()
 
 
 @setup_logging.connect

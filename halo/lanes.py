@@ -30,8 +30,14 @@ class Lanes:
         # When the last ones came through.
         self._left: deque[float] = deque(maxlen=RECENT)
 
+    @property
+    def waited(self) -> float:
+        """For how many seconds the calling thread waited when it came in last."""
+        return getattr(self._mine, "waited", 0.0)
+
     def enter(self) -> None:
         """Waits for a lane."""
+        came = time.monotonic()
         with self._lock:
             self._look()
             self.waiting += 1
@@ -40,6 +46,7 @@ class Lanes:
             self.waiting -= 1
             self._look()
         self._mine.inside = True
+        self._mine.waited = time.monotonic() - came
 
     def leave(self) -> None:
         """Lets the next one in."""

@@ -208,6 +208,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000, "queue": "default"},
     },
+    "numbers": {
+        "task": "conversations.tasks.add_up",
+        "schedule": 900.0,
+        "options": {"expires": 800, "queue": "default"},
+    },
+    "erasures": {
+        "task": "conversations.tasks.erase",
+        "schedule": 60.0,
+        "options": {"expires": 50, "queue": "default"},
+    },
     "sources": {
         "task": "agents.tasks.tend_sources",
         "schedule": 15.0,
@@ -215,6 +225,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "outbox": {
         "task": "conversations.tasks.send_outbox",
+        "schedule": 30.0,
+        "options": {"expires": 25, "queue": "default"},
+    },
+    "snoozed": {
+        "task": "conversations.tasks.wake_tickets",
         "schedule": 30.0,
         "options": {"expires": 25, "queue": "default"},
     },

@@ -141,10 +141,11 @@ class Supervisor:
         self.wire.send(MIGRATE)
         self._until(lambda: self._is_migrated(endpoints.log_dir / "migrate.log"), MIGRATE_SECONDS, [])
         say("The database is up to date.")
-        self.children = [Kept(program) for program in self._programs(endpoints.run_dir, endpoints.log_dir)]
-        for kept in self.children:
-            kept.start()
+        first, later = self._programs(endpoints.run_dir, endpoints.log_dir)
+        self._start_children(first)
         self._until(self._is_web_ready, START_SECONDS, self.children)
+        # Each takes seconds of a processor to load, which those that answer visitors had for themselves.
+        self._start_children(later)
         say(f"Halo answers at http://{self.bind} after {time.monotonic() - began:.1f} s; logs in {endpoints.log_dir}.")
         if self.demo:
             with suppress(OSError):
@@ -152,7 +153,14 @@ class Supervisor:
         self._until(self._is_helper_gone, math.inf, [])
         say("Ctrl-C stops everything.")
 
-    def _programs(self, run_dir: Path, log_dir: Path) -> list[Program]:
+    def _start_children(self, programs: list[Program]) -> None:
+        for program in programs:
+            self.children.append(Kept(program))
+            self.children[-1].start()
+
+    def _programs(self, run_dir: Path, log_dir: Path) -> tuple[list[Program], list[Program]]:
+        """Those that answer visitors, and those that may come a moment later."""
+
         def program(name: str, *argv: str, grace: float) -> Program:
             return Program(
                 name=name,
@@ -167,18 +175,18 @@ class Supervisor:
         worker = ["celery", "-A", "halo", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         llm = os.environ.get("HALO_LLM_CONCURRENCY", "640")
         default = os.environ.get("HALO_DEFAULT_CONCURRENCY", "1")
+        schedule = str(run_dir / "celerybeat-schedule")
         return [
             program("web", "gunicorn", "halo.wsgi", "-c", "halo/gunicorn_conf.py", grace=WEB_GRACE),
             program("worker", *worker, *f"-Q llm -P threads -c {llm} -n llm@%h".split(), grace=WORKER_GRACE),
+        ], [
             program(
                 "worker-default",
                 *worker,
                 *f"-Q default -P prefork -c {default} -n default@%h".split(),
                 grace=WORKER_GRACE,
             ),
-            program(
-                "beat", "celery", "-A", "halo", "beat", "-s", str(run_dir / "celerybeat-schedule"), grace=WORKER_GRACE
-            ),
+            program("beat", "celery", "-A", "halo", "beat", "-s", schedule, grace=WORKER_GRACE),
         ]
 
     def _environment(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("transcripts/", include("conversations.transcripts.urls")),
+    path("inbox/", include("conversations.inbox.urls")),
     path("admin/agents/agent/<uuid:agent_id>/try/", admin.site.admin_view(rehearsal.try_agent), name="try-agent"),
     path(
         "admin/agents/agent/<uuid:agent_id>/try/<str:key>/state/",

@@ -12,6 +12,7 @@ import logging
 import re
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +36,9 @@ DRAIN_SECONDS = 5.0
 
 # In the WSGI environment: the `time.monotonic()` at which reading the body raises SlowBody.
 BODY_DEADLINE = "halo.body_deadline"
+# In the WSGI environment: whether `at_once` said of this very request that it may come in; and its way to say so.
+WAS_LET_IN = "halo.was_let_in"
+LET_IN = (0, b"")
 
 
 class SlowBody(TimeoutError):
@@ -46,6 +50,7 @@ class DeadlineSocket(socket.socket):
 
     deadline = 0.0
     in_body = False
+    was_let_in = False
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """As usual; past the deadline SlowBody inside a body, and before it an end of file, as if the client left."""
@@ -94,7 +99,8 @@ class DeadlineWorker(ThreadWorker):
     """See the module; `worker_class` of halo/gunicorn_conf.py."""
 
     # Asked by the main loop before a request gets a thread, with what reads what has arrived of it and takes nothing:
-    # how many bytes the request is, and its whole answer; None where it is to be served as usual. Never waits.
+    # how many bytes the request is, and its whole answer; LET_IN or None where it is to be served as usual. Never
+    # waits.
     at_once: Callable[[Callable[[], bytes]], tuple[int, bytes] | None] | None = None
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
@@ -121,11 +127,13 @@ class DeadlineWorker(ThreadWorker):
 
     def answered(self, conn: Connection) -> bool:
         """Whether what has arrived was answered at once, in the main loop."""
+        conn.sock.was_let_in = False
         if self.at_once is None or not self.alive:
             return False
         try:
             found = self.at_once(partial(conn.sock.peek, MOST_AT_ONCE))
-            if found is None:
+            conn.sock.was_let_in = found == LET_IN
+            if found is None or conn.sock.was_let_in:
                 return False
             size, answer = found
             conn.sock.take(size)
@@ -181,12 +189,23 @@ class DeadlineWorker(ThreadWorker):
         conn.sock.deadline = time.monotonic() + DRAIN_SECONDS
         return bool(super()._keepalive_after(conn, keepalive))
 
+    def start_threads(self, number: int) -> None:
+        """Starts some of the threads ahead, as the main loop waits for each one that it has to start."""
+        assert self.tpool is not None
+        here = threading.Barrier(number + 1)
+        for _ in range(number):
+            self.tpool.submit(here.wait)
+        here.wait()
+
     def load_wsgi(self) -> None:
         super().load_wsgi()
         application = self.wsgi
 
         def with_deadline(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-            environ[BODY_DEADLINE] = environ["gunicorn.socket"].deadline
+            client: DeadlineSocket = environ["gunicorn.socket"]
+            environ[BODY_DEADLINE] = client.deadline
+            # Of two requests that came together only the first was looked at.
+            environ[WAS_LET_IN], client.was_let_in = client.was_let_in, False
             return application(environ, start_response)
 
         self.wsgi = with_deadline

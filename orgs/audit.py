@@ -29,8 +29,13 @@ def record(
     """Appends one row. `actor` None: the command line or Halo itself; `action` reads `noun.verb`.
 
     `before` and `after` are plain JSON, made with `state` where they are columns: it leaves secrets out.
-    Without an `address`, the one is taken that `came_from` noted on the actor.
+    Without an `address`, the one is taken that `came_from` noted on the actor. Of a target that says
+    `audit_by_id`, the row keeps neither name nor values, only which of them there are.
     """
+    # SECURITY: the audit outlives people who are erased, and cannot be changed.
+    by_id = bool(getattr(target, "audit_by_id", False))
+    if by_id:
+        before, after = _without_values(before), _without_values(after)
     return AuditEntry.objects.create(
         org_id=org.pk if isinstance(org, Organization) else org,
         actor=actor,
@@ -38,7 +43,7 @@ def record(
         action=action,
         target_type=target._meta.label_lower if target else "",
         target_id=str(target.pk) if target else "",
-        target_label=_printable(str(target))[:200] if target else "",
+        target_label="" if by_id or not target else _printable(getattr(target, "audit_label", str(target)))[:200],
         before=before,
         after=after,
         address=address or getattr(actor, _ADDRESS, None),
@@ -80,10 +85,22 @@ def state(row: models.Model, names: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+def query_of(request: HttpRequest) -> str:
+    """What a page was asked for, without the words of a search: those may be somebody's name."""
+    asked = request.GET.copy()
+    if asked.get("q"):
+        asked["q"] = "…"
+    return asked.urlencode()[:500]
+
+
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both states cut down to the keys in which they differ."""
     differing = [key for key in after if before.get(key) != after[key]]
     return {key: before.get(key) for key in differing}, {key: after[key] for key in differing}
+
+
+def _without_values(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else {name: "set" if value else "" for name, value in values.items()}
 
 
 def _printable(text: str) -> str:

@@ -14,8 +14,10 @@ from rest_framework.request import Request
 from halo import db
 from halo.db import release_connection
 from halo.errors import InvalidKey
+from orgs import traffic
 from orgs.caching import organization_of
 from orgs.models import Organization, WidgetKey
+from orgs.traffic import Seen
 
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,100}) *\Z", re.IGNORECASE)
 
@@ -48,12 +50,17 @@ def access_of(request: HttpRequest) -> Access:
     if found is None:
         raise InvalidKey
     key = _find(found.group(1))
-    if key is None or not key.is_active(now=timezone.now()):
+    if key is None:
+        raise InvalidKey
+    if not key.is_active(now=timezone.now()):
+        traffic.saw_request(key.org_id, request, key_id=key.pk, seen=Seen.ENDED_KEY)
         raise InvalidKey
     # SECURITY: browsers set `Origin` themselves; a request without one does not come from a page.
     origin = request.META.get("HTTP_ORIGIN")
     if key.origins and origin is not None and origin.lower() not in key.origins:
+        traffic.saw_request(key.org_id, request, key_id=key.pk, seen=Seen.REFUSED_ORIGIN)
         raise InvalidKey
+    traffic.saw_request(key.org_id, request, key_id=key.pk, seen=Seen.ALLOWED, listed=bool(key.origins and origin))
     # The body may take its client seconds to send, and a connection is for those who use it.
     release_connection()
     return Access(org=key.org, key_id=key.pk)

@@ -85,6 +85,14 @@ class Organization(models.Model):
     retain_events_days = models.PositiveSmallIntegerField(
         "keep events (days)", default=30, validators=[MinValueValidator(1), MaxValueValidator(3650)]
     )
+    retain_people_months = models.PositiveSmallIntegerField(
+        "keep people (months)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(240)],
+        help_text="Since they were last seen, once none of their conversations and tickets is left. Empty: until "
+        "somebody erases them.",
+    )
     # Bumped by triggers on whatever the chat path caches, so that one select per request invalidates exactly.
     config_version = models.BigIntegerField(default=1, editable=False)
     ticket_counter = models.BigIntegerField(default=0, editable=False)
@@ -264,7 +272,12 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["org", "-created_at"], name="audit_org_created")]
+        indexes = [
+            models.Index(fields=["org", "-created_at"], name="audit_org_created"),
+            models.Index(fields=["org", "action", "-created_at"], name="audit_org_action"),
+            models.Index(fields=["org", "actor", "-created_at"], name="audit_org_actor"),
+            models.Index(fields=["target_id"], condition=~Q(target_id=""), name="audit_target"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target_label}".strip()

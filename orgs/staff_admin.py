@@ -26,7 +26,7 @@ from orgs.models import Organization, User
 from orgs.permissions import Action, may, may_somewhere, org_ids, orgs_of, roles_of
 from orgs.rows import add_row, change_row, delete_row
 from orgs.staff_forms import StaffForm, StrictJSONField
-from orgs.staff_lists import OrgFilter
+from orgs.staff_lists import BoundedPaginator, OrgFilter
 from orgs.tenancy import TenantModel
 
 if TYPE_CHECKING:
@@ -54,10 +54,14 @@ class StaffAdmin(Base):
 
     form = StaffForm
     list_filter_submit = False
+    # No table is small for ever, and an exact count reads all of it.
+    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 200
+    # What follows from a field's value, where the model does not say so.
+    help_texts: ClassVar[dict[str, str]] = {}
     # Look-ups that lists may be filtered by although no filter offers them.
     extra_lookups: ClassVar[Iterable[str]] = ()
     formfield_overrides: ClassVar[dict[Any, Any]] = {
@@ -150,6 +154,15 @@ class StaffAdmin(Base):
     def get_list_select_related(self, request: HttpRequest) -> list[str]:
         return [*(self.list_select_related or ()), *(["org"] if issubclass(self.model, TenantModel) else [])]
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The actions on chosen rows, without those that this person may do nowhere (orgs.staff_bulk)."""
+        found: dict[str, Any] = super().get_actions(request)
+        return {
+            name: entry
+            for name, entry in found.items()
+            if (needs := getattr(entry[0], "needs", None)) is None or may_somewhere(request.user, needs)
+        }
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if "\x00" in "".join(value for values in request.GET.lists() for value in values[1]):
             return HttpResponseRedirect(request.path)
@@ -175,7 +188,7 @@ class StaffAdmin(Base):
                     actor=user,
                     action="operator.read",
                     target=target,
-                    after={"page": self.opts.label_lower, "query": request.GET.urlencode()[:500]},
+                    after={"page": self.opts.label_lower, "query": audit.query_of(request)},
                 )
 
     # --- One organisation at a time ----------------------------------------------------------------------------------
@@ -224,6 +237,8 @@ class StaffAdmin(Base):
         return form
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.help_texts:
+            kwargs.setdefault("help_text", self.help_texts[db_field.name])
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             # A window that adds a related row would not know the organisation.

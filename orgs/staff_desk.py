@@ -47,7 +47,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("inbox", "Inbox", "inbox", Action.WORK_INBOX),
+    Section("inbox", "Inbox", "inbox", Action.WRITE_NOTES),
     Section("transcripts", "Transcripts", "transcripts", Action.READ_TRANSCRIPTS),
     Section("numbers", "Numbers", "numbers", Action.READ_TRANSCRIPTS),
 )

@@ -24,6 +24,11 @@ class BoundedPaginator(Paginator):
         queryset: Any = self.object_list
         return int(queryset.order_by().values("pk")[: self.MOST].count())
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more rows than were counted."""
+        return self.count >= self.MOST
+
 
 class OrgFilter(admin.SimpleListFilter):
     """The organisations of whoever looks; absent for those who have only one."""

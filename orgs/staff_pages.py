@@ -21,13 +21,14 @@ View = Callable[[HttpRequest, Organization], HttpResponseBase]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One address of a page: what it needs, and whether it is read or pressed."""
+    """One address of a page: what it needs, whether it is read or pressed, and whether operators leave a trace."""
 
     view: View
     needs: Action
     route: str = ""
     name: str = ""
     method: str = "GET"
+    audited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,11 @@ def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequ
             return HttpResponseNotAllowed([door.method])
         if not may_somewhere(request.user, door.needs):
             raise PermissionDenied
-        org = _org_asked_for(request, door.needs)
+        org = org_asked_for(request, door.needs)
         if org is None:
             return _choose_org(site, request, page, door)
-        _audit_operator(request, org, page)
+        if door.audited:
+            audit_operator(request, org, page.name)
         try:
             return door.view(request, org)
         except NotFound:
@@ -74,7 +76,7 @@ def _guarded(site: AdminSite, page: StaffPage, door: Door) -> Callable[[HttpRequ
     return view
 
 
-def _org_asked_for(request: HttpRequest, needs: Action) -> Organization | None:
+def org_asked_for(request: HttpRequest, needs: Action) -> Organization | None:
     """The organisation in the address, or the person's only one; None: ask."""
     possible = orgs_of(request.user, needs)
     wanted = request.GET.get("org")
@@ -95,8 +97,9 @@ def _choose_org(site: AdminSite, request: HttpRequest, page: StaffPage, door: Do
     return TemplateResponse(request, "admin/halo/choose_org.html", context)
 
 
-def _audit_operator(request: HttpRequest, org: Organization, page: StaffPage) -> None:
+def audit_operator(request: HttpRequest, org: Organization, page: str) -> None:
+    """Superusers see every organisation; what they read in one that they do not belong to is written down."""
     user = request.user
     if isinstance(user, User) and user.is_superuser and org.pk not in roles_of(user):
-        asked = {"page": page.name, "query": request.GET.urlencode()[:500]}
+        asked = {"page": page, "query": audit.query_of(request)}
         audit.record(org=org, actor=user, action="operator.read", after=asked)

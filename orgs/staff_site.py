@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.apps import apps
@@ -33,6 +34,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("conversations.Conversation", "forum", "What visitors asked and what they were answered."),
             ("conversations.Ticket", "confirmation_number", "Work that was handed to a team."),
+            ("conversations.CannedReply", "quickreply", "Replies that are kept ready for the inbox."),
         ),
     ),
     (
@@ -64,8 +66,12 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("orgs.Organization", "apartment", "Settings, identity verification, the model, retention."),
             ("orgs.Membership", "badge", "Who works here, as what."),
             ("orgs.Team", "groups", "Who takes tickets together."),
+            ("install", "integration_instructions", "Put the chat onto your website, and see what arrives."),
             ("orgs.WidgetKey", "key", "The public keys that websites use."),
             ("orgs.IdentitySecret", "encrypted", "What your server signs identity tokens with."),
+            ("conversations.Webhook", "webhook", "Other systems that are told of tickets."),
+            ("conversations.OutboxItem", "outbox", "E-mails and calls that went out, or were given up."),
+            ("privacy", "shield_person", "Export or erase a person; how long things are kept."),
             ("orgs.AuditEntry", "history", "Who did what, and when."),
         ),
     ),
@@ -137,10 +143,15 @@ class StaffSite(UnfoldAdminSite):
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self.pages: dict[str, StaffPage] = {}
+        self.front: Callable[[HttpRequest], dict[str, Any]] | None = None
 
     def add_page(self, page: StaffPage) -> None:
         """Makes a page that belongs to no model part of the site; before the addresses are asked for."""
         self.pages[page.name] = page
+
+    def set_front(self, front: Callable[[HttpRequest], dict[str, Any]]) -> None:
+        """What the front page says above its list of pages; `front` adds to the context of admin/index.html."""
+        self.front = front
 
     def has_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
@@ -158,8 +169,9 @@ class StaffSite(UnfoldAdminSite):
         return cast(HttpResponse, ScopedAutocomplete.as_view(admin_site=self)(request))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        groups = self._groups(request)
-        return super().index(request, {"title": "Welcome", "groups": groups, **(extra_context or {})})
+        front = self.front(request) if self.front is not None else {}
+        context = {"title": "Welcome", "groups": self._groups(request), **front, **(extra_context or {})}
+        return super().index(request, context)
 
     def _groups(self, request: HttpRequest) -> list[dict[str, Any]]:
         groups = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from orgs.permissions import Action
+from orgs.staff_actions import link
 from orgs.staff_admin import StaffAdmin
 from orgs.staff_forms import JSONObjectField, StaffForm
-from orgs.staff_lists import BoundedPaginator
 from sessions.models import Company, EndUser, Event
 from sessions.profile import RELATIONSHIP_COLUMNS
 
@@ -49,7 +49,12 @@ class ProfileAdmin(StaffAdmin):
     read = Action.SEE_PEOPLE
     edit = Action.EDIT_PEOPLE
     form = ProfileForm
-    paginator = BoundedPaginator
+    help_texts: ClassVar[dict[str, str]] = {
+        "external_id": "What your own system calls it. It cannot be changed later: tokens and requests name it so.",
+        "name": "Agents are told it. What your site or server sends next overwrites it.",
+        "email": "Where tickets are answered. Another address counts as not verified until your system says so again.",
+        "company": "Agents are told what is known of it, for verified users.",
+    }
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in LONGEST:
@@ -67,6 +72,7 @@ class EndUserAdmin(ProfileAdmin):
     """A person on the customer's site."""
 
     list_display = ("__str__", "email", "external_id", "company", "last_seen")
+    list_filter = ("last_seen", "email_verified")
     extra_lookups = ("company__id__exact",)
     list_select_related = ("company",)
     search_fields = ("external_id__exact", "email__istartswith", "name__icontains")
@@ -82,6 +88,11 @@ class EndUserAdmin(ProfileAdmin):
         ("Seen", {"fields": ("first_seen", "last_seen")}),
     )
     add_fieldsets = ((None, {"fields": ("external_id", "name", "email", "company", "custom_fields", "context")}),)
+    actions_detail: ClassVar[list[str]] = ["protect"]
+
+    @link(title="Export or erase", icon="shield_person", needs=Action.ERASE)
+    def protect(self, request: HttpRequest, obj: EndUser) -> str:
+        return f"{reverse('admin:privacy')}?org={obj.org_id}&person={obj.pk}"
 
     def save_model(self, request: HttpRequest, obj: EndUser, form: Any, change: bool) -> None:
         if change and "email" in form.changed_data and obj.email_verified:
@@ -101,6 +112,7 @@ class CompanyAdmin(ProfileAdmin):
     """A firm among the customers."""
 
     list_display = ("__str__", "external_id", "domain", "plan", "updated_at")
+    list_filter = ("updated_at",)
     search_fields = ("external_id__exact", "name__icontains", "domain__istartswith")
     search_help_text = "Id, name or domain"
     ordering = ("-updated_at", "id")
@@ -144,9 +156,12 @@ class EventAdmin(StaffAdmin):
     list_display = ("created_at", "event_type", "end_user", "page_url")
     list_display_links = ("created_at", "event_type")
     list_select_related = ("end_user",)
+    list_filter = ("created_at",)
+    extra_lookups = ("event_type__exact", "end_user__id__exact", "session__id__exact")
+    search_fields = ("event_type__exact",)
+    search_help_text = "Kind of event, exactly"
     ordering = ("-id",)
     sortable_by = ()
-    paginator = BoundedPaginator
     fields = ("created_at", "event_type", "end_user", "page_url", "element_selector", "details")
     readonly_fields = ("details",)
 

@@ -11,8 +11,10 @@ import jwt
 
 from halo.api import strict_json
 from halo.errors import HaloError, IdentityFailed
+from orgs import traffic
 from orgs.caching import per_version
 from orgs.models import IdentitySecret, Organization
+from orgs.traffic import Seen
 
 MAX_TOKEN_BODY = 16 * 1024
 MAX_TOKEN_HEADER = 8 * 1024
@@ -22,6 +24,13 @@ ANONYMOUS = "anonymous"
 ABOUT_THE_TOKEN = frozenset({"user_id", "sub", "iss", "aud", "exp", "nbf", "iat", "jti", "scope"})
 UPDATE_SCOPE = "users.update"
 UPDATE_SECONDS = 3600
+# What is wrong with a token, in a word; the first that fits. The install page has a sentence for each.
+_WHY: tuple[tuple[type[Exception], str], ...] = (
+    (jwt.ExpiredSignatureError, "expired"),
+    (jwt.ImmatureSignatureError, "early"),
+    (jwt.InvalidAlgorithmError, "algorithm"),
+    (Exception, "broken"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,16 @@ class Identity:
 def identify(*, org: Organization, user_id: str, token: str, now: dt.datetime, limit: int = MAX_TOKEN_BODY) -> Identity:
     """The request's identity; raises IdentityFailed where the organisation verifies and the proof is flawed."""
     if user_id in ("", ANONYMOUS):
+        traffic.saw_identity(org.pk, Seen.ANONYMOUS)
         return Identity()
     try:
         claims = verify_identity(org=org, token=token, user_id=user_id, now=now, limit=limit)
-    except IdentityFailed:
+    except IdentityFailed as flaw:
+        _saw_flaw(org, flaw)
         if org.verify_identity:
             raise
         return Identity(user_id=user_id)
+    traffic.saw_identity(org.pk, Seen.VERIFIED)
     return Identity(user_id=user_id, verified=True, claims=_trusted(claims))
 
 
@@ -62,10 +74,12 @@ def identify_bearer(*, org: Organization, token: str, now: dt.datetime, limit: i
         return Identity()
     try:
         claims = verify_identity(org=org, token=token, user_id=None, now=now, limit=limit)
-    except IdentityFailed:
+    except IdentityFailed as flaw:
+        _saw_flaw(org, flaw)
         if org.verify_identity:
             raise
         return Identity()
+    traffic.saw_identity(org.pk, Seen.VERIFIED)
     return Identity(user_id=_named(claims), verified=True, claims=_trusted(claims))
 
 
@@ -86,10 +100,12 @@ def verify_identity(
     """The claims of a token that proves `user_id` (None: whomever it names); every flaw is the same IdentityFailed."""
     claims = _claims_of(org=org, token=token, now=now, limit=limit)
     named = _named(claims)
-    if named in ("", ANONYMOUS) or (user_id is not None and _bytes(named) != _bytes(user_id)):
-        raise IdentityFailed
+    if named in ("", ANONYMOUS):
+        raise IdentityFailed("nobody")
+    if user_id is not None and _bytes(named) != _bytes(user_id):
+        raise IdentityFailed("somebody_else")
     if claims.get("scope") == UPDATE_SCOPE:
-        raise IdentityFailed
+        raise IdentityFailed("scope")
     return claims
 
 
@@ -97,9 +113,12 @@ def _claims_of(*, org: Organization, token: str, now: dt.datetime, limit: int) -
     """The claims of a token that one of the organisation's secrets signed; every flaw is the same IdentityFailed."""
     # SECURITY: the one place where tokens are checked. HS256 only, the organisation's own active secrets only; `kid`,
     # `jku`, `x5u` and `jwk` are never followed, `crit` makes a token invalid.
-    if not token or len(token) > limit:
-        raise IdentityFailed
-    for secret in _active_secrets(org, now=now):
+    if not token:
+        raise IdentityFailed("missing")
+    if len(token) > limit:
+        raise IdentityFailed("broken")
+    secrets = _active_secrets(org, now=now)
+    for secret in secrets:
         try:
             return _checked(token, secret)
         except IdentityFailed:
@@ -115,9 +134,13 @@ def _claims_of(*, org: Organization, token: str, now: dt.datetime, limit: int) -
             UnicodeError,
             OverflowError,
             RecursionError,
-        ):
-            raise IdentityFailed from None
-    raise IdentityFailed
+        ) as error:
+            raise IdentityFailed(next(word for kind, word in _WHY if isinstance(error, kind))) from None
+    raise IdentityFailed("signature" if secrets else "no_secret")
+
+
+def _saw_flaw(org: Organization, flaw: IdentityFailed) -> None:
+    traffic.saw_identity(org.pk, Seen.REFUSED if org.verify_identity else Seen.UNVERIFIED, flaw.why)
 
 
 def _trusted(claims: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +160,7 @@ def _bytes(text: str) -> bytes:
 
 def _checked(token: str, secret: str) -> dict[str, Any]:
     if "crit" in jwt.get_unverified_header(token):
-        raise IdentityFailed
+        raise IdentityFailed("broken")
     claims = jwt.decode(
         token,
         secret,
@@ -148,7 +171,7 @@ def _checked(token: str, secret: str) -> dict[str, Any]:
     )
     strict_json.check_depth(claims)
     if not all(strict_json.is_storable(key) for key in _keys(claims)):
-        raise IdentityFailed
+        raise IdentityFailed("broken")
     # NaN and Infinity are read by Python and refused by PostgreSQL.
     json.dumps(claims, allow_nan=False)
     return strict_json.storable_tree(claims)

@@ -85,6 +85,8 @@ class Company(TenantModel, Relationship):
 class EndUser(TenantModel, Relationship):
     """A person on the customer's site, known by the customer's own id, or a requester known by an e-mail alone."""
 
+    audit_by_id = True
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     external_id = models.CharField("customer's own id", max_length=255, blank=True, default="")
     name = models.CharField(max_length=500, blank=True, default="")

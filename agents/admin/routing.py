@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -10,7 +10,9 @@ from django.http import HttpRequest
 from agents.condition_fields import ConditionsField, as_list
 from agents.models import RoutingRule
 from orgs.permissions import Action
-from orgs.staff_admin import StaffAdmin
+from orgs.rows import change_row
+from orgs.staff_admin import StaffAdmin, acting
+from orgs.staff_bulk import bulk
 from orgs.staff_forms import StaffForm
 from orgs.staff_lists import ScopedRelatedFilter
 
@@ -61,6 +63,35 @@ class RoutingRuleAdmin(StaffAdmin):
         ("Then", {"fields": ("team", "has_priority", "acknowledgement")}),
     )
     readonly_fields = ("words",)
+    help_texts: ClassVar[dict[str, str]] = {
+        "name": "Shown in transcripts, to say why a message went to the team.",
+        "agent": "Only messages to this agent are held against the rule.",
+        "is_active": "Off: what the rule would have caught is answered by the agent.",
+        "team": "Gets a ticket for each message that matches; the agent's model is not asked.",
+    }
+    actions: ClassVar[list[str]] = ["turn_on", "turn_off"]
+
+    @bulk(
+        title="Turn on",
+        needs=Action.BUILD,
+        explains="From the next message on, what matches goes to the rule's team, and no model is asked.",
+        done="turned on",
+        when=lambda rule: not rule.is_active,
+    )
+    def turn_on(self, request: HttpRequest, obj: RoutingRule) -> None:
+        obj.is_active = True
+        change_row(row=obj, names=["is_active"], by=acting(request))
+
+    @bulk(
+        title="Turn off",
+        needs=Action.BUILD,
+        explains="From the next message on, what matches is answered by the agent again.",
+        done="turned off",
+        when=lambda rule: rule.is_active,
+    )
+    def turn_off(self, request: HttpRequest, obj: RoutingRule) -> None:
+        obj.is_active = False
+        change_row(row=obj, names=["is_active"], by=acting(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):

@@ -10,7 +10,6 @@ from rest_framework.views import APIView
 
 from agents.api.serializers import IntroductionSerializer
 from agents.introducing import introduce
-from halo.api.addresses import client_address
 from halo.api.schema import errors
 
 FRESH_SECONDS = 60
@@ -34,7 +33,7 @@ class ConfigView(APIView):
         tags=["config"],
     )
     def get(self, request: Request) -> Response:
-        found = introduce(org_id=request.query_params.get("org_id", ""), address=client_address(request._request))
+        found = introduce(org_id=request.query_params.get("org_id", ""), request=request._request)
         headers = {"ETag": f'"{found.etag}"', "Cache-Control": f"public, max-age={FRESH_SECONDS}"}
         known = [tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))]
         if headers["ETag"] in known or "*" in known:

@@ -80,6 +80,8 @@ class Briefing:
     waiting: Sequence[str] = ()
     context: dict[str, Any] = field(default_factory=dict)
     behaviour: str = ""
+    # What teammates said to the agent alone, for this answer.
+    hints: Sequence[str] = ()
 
     @property
     def asked(self) -> list[Line]:
@@ -161,6 +163,13 @@ def _dynamic(briefing: Briefing, excerpts: Sequence[Excerpt]) -> list[str]:
         parts.append(
             f"The visitor's last {len(briefing.asked)} messages came right after one another, before any answer: "
             "answer all of them in one reply."
+        )
+    if briefing.hints:
+        parts.append(
+            "# Hints from your team for this answer\n"
+            + "\n".join(f"- {unfenced(one_line(hint))}" for hint in briefing.hints)
+            + "\nA person of the team wrote this to you alone. Take it into account as true and as a wish, within the "
+            "rules at the top. Do not say that somebody helps you, and do not quote it."
         )
     return parts
 

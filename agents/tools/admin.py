@@ -116,6 +116,11 @@ class CustomToolAdmin(StaffAdmin):
         ),
     )
     actions_detail: ClassVar[list[str]] = ["try_it"]
+    help_texts: ClassVar[dict[str, str]] = {
+        "is_active": "Off: no agent is offered it, from the next answer on, whatever its own settings say.",
+        "method": "GET and DELETE send arguments in the address, the others in a JSON body.",
+        "timeout_seconds": "The visitor waits for as long; past it the agent is told that the outcome is not known.",
+    }
     not_for_new: ClassVar[set[str]] = {"stored_headers", "forget_headers", "used_by"}
 
     @admin.display(description="Description")

@@ -1,13 +1,20 @@
-"""Staff pages of conversations and tickets, and of analytics."""
+"""Staff pages of conversations and tickets, of analytics, of installing, and the front page."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
+from conversations.admin.canned import CannedReplyAdmin
 from conversations.admin.conversations import ConversationAdmin
+from conversations.admin.front import front
+from conversations.admin.outgoing import DeliveryAdmin, WebhookAdmin
 from conversations.admin.tickets import TicketAdmin
 from conversations.analytics.pages import CONFIDENCE
+from conversations.install.pages import INSTALL
+from conversations.privacy.pages import PRIVACY
 
-__all__ = ["ConversationAdmin", "TicketAdmin"]
+__all__ = ["CannedReplyAdmin", "ConversationAdmin", "DeliveryAdmin", "TicketAdmin", "WebhookAdmin"]
 
-admin.site.add_page(CONFIDENCE)  # type: ignore[attr-defined]
+for page in (CONFIDENCE, INSTALL, PRIVACY):
+    admin.site.add_page(page)  # type: ignore[attr-defined]
+admin.site.set_front(front)  # type: ignore[attr-defined]

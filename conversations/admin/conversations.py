@@ -36,7 +36,8 @@ from orgs.models import User
 from orgs.permissions import Action, may, org_ids
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
-from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
+from orgs.staff_bulk import bulk
+from orgs.staff_lists import ScopedRelatedFilter
 from sessions.models import EndUser
 
 OUTCOMES = {
@@ -107,6 +108,7 @@ class ConversationAdmin(StaffAdmin):
         "outcome",
         AnswerTypeFilter,
         ("agent", ScopedRelatedFilter),
+        "rating",
         "has_error",
         "verified",
         "has_images",
@@ -119,7 +121,7 @@ class ConversationAdmin(StaffAdmin):
     search_help_text = "Words of a message, or a person's id, e-mail or name"
     ordering = ("-last_message_at", "id")
     sortable_by = ()
-    paginator = BoundedPaginator
+    actions: ClassVar[list[str]] = ["close_chosen"]
     actions_detail: ClassVar[list[str]] = ["take_over", "hand_back", "close"]
 
     # --- The list ----------------------------------------------------------------------------------------------------
@@ -334,6 +336,17 @@ class ConversationAdmin(StaffAdmin):
     def close(self, request: HttpRequest, obj: Conversation, data: dict[str, Any]) -> str:
         close(conversation=obj, by=acting(request))
         return "The conversation is closed."
+
+    @bulk(
+        title="Close conversations",
+        needs=Action.WORK_INBOX,
+        explains="These conversations end, also where a teammate has taken over. What their visitors write next begins "
+        "new ones.",
+        done="closed",
+        when=lambda row: row.status == Conversation.Status.OPEN,
+    )
+    def close_chosen(self, request: HttpRequest, obj: Conversation) -> None:
+        close(conversation=obj, by=acting(request))
 
 
 def _matching(term: str, orgs: list[uuid.UUID] | None) -> set[uuid.UUID]:

@@ -12,6 +12,8 @@ from agents.calibration import Bin, RiskPoint, thinned
 # The drawing's own units: the plot stands inside, axes and their words around it.
 WIDTH, HEIGHT = 460, 330
 LEFT, RIGHT, TOP, BOTTOM = 52, 432, 14, 284
+# Of the lines beside figures.
+SPARK = (120, 32)
 # Points of a curve: more than eyes tell apart.
 MOST_POINTS = 60
 
@@ -89,6 +91,35 @@ def risk_chart(points: Sequence[RiskPoint], *, budget: float, chosen: RiskPoint 
         chosen_y=y(chosen.risk) if chosen else 0.0,
         points=thinned(points, 20),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """A small line over days, drawn on SPARK units; a day without a value is a gap."""
+
+    line: str
+    last_x: float
+    last_y: float | None
+
+
+def spark(values: Sequence[float | None]) -> Spark:
+    """The course of some days, the last of them now."""
+    known = [value for value in values if value is not None]
+    top = max(known, default=0.0) or 1.0
+    width, height = SPARK
+    places = [
+        (
+            round(2 + (width - 6) * n / max(len(values) - 1, 1), 1),
+            None if value is None else round(height - 3 - (height - 6) * value / top, 1),
+        )
+        for n, value in enumerate(values)
+    ]
+    line, drawn = [], False
+    for x, y in places:
+        if y is not None:
+            line.append(f"{'L' if drawn else 'M'}{x:g} {y:g}")
+        drawn = y is not None
+    return Spark(" ".join(line), places[-1][0] if places else 0.0, places[-1][1] if places else None)
 
 
 def _x(share: float) -> float:

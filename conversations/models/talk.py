@@ -56,6 +56,9 @@ class Conversation(TenantModel):
     taken_over_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     taken_over_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Ids of teammates' newest messages: that a browser of the visitor's was given, and that went out by e-mail.
+    visitor_saw = models.UUIDField(null=True, blank=True, editable=False)
+    visitor_mailed = models.UUIDField(null=True, blank=True, editable=False)
 
     # The summary, written in the transactions that accept and record.
     last_message_at = models.DateTimeField(default=timezone.now)

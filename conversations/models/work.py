@@ -1,9 +1,6 @@
-"""Tickets, what is still to be sent, and the keys that stand for turns and tickets."""
+"""Tickets, and the keys that stand for turns and tickets."""
 
 from __future__ import annotations
-
-import datetime as dt
-from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -13,7 +10,7 @@ from conversations.models.talk import Conversation
 from conversations.models.turns import Turn
 from halo.ids import uuid7
 from orgs.models import Team, User
-from orgs.tenancy import TenantModel, TenantQuerySet
+from orgs.tenancy import TenantModel
 from sessions.models import ChatSession, EndUser
 
 
@@ -26,6 +23,10 @@ class Ticket(TenantModel):
         SNOOZED = "snoozed", "Snoozed"
         RESOLVED = "resolved", "Resolved"
         SPAM = "spam", "Spam"
+
+    # What is still to be done, and what is done with.
+    UNSETTLED = (Status.OPEN, Status.IN_PROGRESS, Status.SNOOZED)
+    SETTLED = (Status.RESOLVED, Status.SPAM)
 
     class Priority(models.TextChoices):
         NORMAL = "normal", "Normal"
@@ -49,6 +50,9 @@ class Ticket(TenantModel):
     source = models.CharField(max_length=50, default="api")
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.NORMAL)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.OPEN)
+    # When it should be settled, and until when a snoozed one is out of sight.
+    due_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True)
     # Derived from turn and step: the same effect, tried again, is the same ticket.
     effect_key = models.CharField(max_length=120, blank=True, default="", editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -64,10 +68,21 @@ class Ticket(TenantModel):
         indexes = [
             models.Index(fields=["org", "status", "-created_at", "id"], name="ticket_status"),
             models.Index(fields=["org", "team", "-created_at", "id"], name="ticket_team"),
+            models.Index(
+                fields=["org", "assignee", "-created_at", "id"],
+                condition=Q(status__in=["open", "in_progress", "snoozed"]),
+                name="ticket_assignee",
+            ),
+            models.Index(fields=["snoozed_until"], condition=Q(status="snoozed"), name="ticket_snoozed"),
         ]
 
     def __str__(self) -> str:
         return f"#{self.number} {self.subject}"
+
+    @property
+    def audit_label(self) -> str:
+        """What the audit calls it: the subject is the visitor's words."""
+        return f"#{self.number}"
 
 
 class IdempotencyKey(TenantModel):
@@ -88,38 +103,3 @@ class IdempotencyKey(TenantModel):
 
     def __str__(self) -> str:
         return self.key_hash[:12]
-
-
-class OutboxQuerySet(TenantQuerySet):
-    """What is still to be sent."""
-
-    def due(self, *, now: dt.datetime) -> OutboxQuerySet:
-        """Neither done nor given up, and not waiting for its next attempt."""
-        return self.filter(done_at=None, dead_at=None, next_attempt_at__lte=now)
-
-
-class OutboxItem(TenantModel):
-    """Something slow that must happen once after a commit: a notification, a webhook."""
-
-    class Kind(models.TextChoices):
-        TICKET_EMAIL = "ticket_email", "E-mail about a ticket"
-
-    kind = models.CharField(max_length=30, choices=Kind.choices)
-    # The receiver's idempotency key, so that a repeat after an unknown outcome is harmless.
-    key = models.CharField(max_length=120)
-    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
-    done_at = models.DateTimeField(null=True, blank=True)
-    dead_at = models.DateTimeField(null=True, blank=True)
-    error = models.CharField(max_length=500, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects: ClassVar[Any] = OutboxQuerySet.as_manager()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["org", "kind", "key"], name="outbox_key_unique")]
-        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(done_at=None, dead_at=None), name="outbox_due")]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.key}"

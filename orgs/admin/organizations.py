@@ -83,6 +83,19 @@ class OrganizationAdmin(StaffAdmin):
     search_help_text = "Name, slug or id"
     ordering = ("name", "pk")
     readonly_fields = ("id", "created_at")
+    help_texts: ClassVar[dict[str, str]] = {
+        "name": "What teammates read; visitors do not see it.",
+        "model_backend": "Changing it changes what all agents without a setting of their own answer with, from the "
+        "next message on. Quoting the knowledge needs no model and sends nothing anywhere.",
+        "model_name": "As the endpoint calls it. A name that it does not know makes every answer fail.",
+        "output_price": "Empty: the cost of answers is not known.",
+        "retain_messages_months": "Counted from a conversation's last message. Then it is deleted whole, with its "
+        "images, tickets and session. Shortening this deletes what is older within the hour, and nothing brings it "
+        "back; the numbers in Analytics stay.",
+        "retain_traces_days": "How answers came about: prompts, passages and timings. Without a trace an answer is "
+        "still in its transcript, with its confidence.",
+        "retain_events_days": "What visitors did on the site. Agents look back half an hour at most.",
+    }
     fieldsets = (
         (None, {"fields": ("name", "slug", "id", "created_at")}),
         ("Identity", {"fields": ("verify_identity",)}),
@@ -111,8 +124,10 @@ class OrganizationAdmin(StaffAdmin):
                     "retain_messages_months",
                     "retain_traces_days",
                     "retain_events_days",
+                    "retain_people_months",
                 ),
-                "description": "What is older than this is deleted for good, within the hour.",
+                "description": "What is older than this is deleted for good, within the hour. Numbers stay: they hold "
+                "nothing of anybody. A single person is erased under Data protection.",
             },
         ),
     )

@@ -82,6 +82,11 @@ class MembershipAdmin(StaffAdmin):
     )
     readonly_fields = ("person", "login", "last_login", "created_at")
     actions_detail: ClassVar[list[str]] = ["new_password"]
+    help_texts: ClassVar[dict[str, str]] = {
+        "role": "Owner: everything. Admin: members (but owners), keys and secrets, agents, conversations. Support: "
+        "agents, knowledge, conversations, widget keys. Analyst: reads, and changes nothing. A change holds from the "
+        "person's next click on.",
+    }
 
     @admin.display(description="Name", ordering="user__name")
     def person(self, obj: Membership) -> str:
@@ -186,6 +191,11 @@ class TeamAdmin(StaffAdmin):
     search_fields = ("name", "email")
     ordering = ("name", "pk")
     form = TeamForm
+    help_texts: ClassVar[dict[str, str]] = {
+        "name": "Visitors do not see it; agents and rules hand over to it.",
+        "email": "Gets an e-mail for each ticket that comes to the team. Empty: nobody is told, and somebody has to "
+        "look at the list.",
+    }
     fieldsets = (
         (None, {"fields": ("name", "email", "members")}),
         (
@@ -272,6 +282,12 @@ class UserAdmin(StaffAdmin):
         ),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "is_superuser")}),)
+    help_texts: ClassVar[dict[str, str]] = {
+        "email": "The login. After a change the old address does not open the account any more.",
+        "is_active": "Off: the person is out at their next click, in every organisation, and cannot log in. What they "
+        "did stays in the audit.",
+        "is_superuser": "Sees and changes every organisation, and makes organisations and accounts.",
+    }
     readonly_fields = ("organisations", "last_login", "date_joined")
     actions_detail: ClassVar[list[str]] = ["new_password"]
 

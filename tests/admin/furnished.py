@@ -11,7 +11,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import Article, CustomTool, Guidance, RoutingRule, Source
-from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
+from conversations.models import (
+    CannedReply,
+    Conversation,
+    Message,
+    MessageImage,
+    OutboxItem,
+    Ticket,
+    ToolCall,
+    Turn,
+    TurnTrace,
+    Webhook,
+)
 from orgs import audit
 from orgs.models import AuditEntry, Membership, Team, User
 from sessions.models import ChatSession, Company, EndUser, Event
@@ -53,6 +64,13 @@ def furnish(house: House, owner: User) -> Furnished:
     ticket = Ticket.objects.create(
         org=org, number=1, session=conversation.session, conversation=conversation, subject=f"{name} trouble", team=team
     )
+    canned = CannedReply.objects.create(org=org, name=f"{name}-hello", text=f"Hello from {name}.")
+    hook = Webhook.objects.create(
+        org=org, label=f"{name} help desk", url="https://hooks.example/in", secret="whsec_eA=="
+    )
+    delivery = OutboxItem.objects.create(
+        org=org, kind="webhook", key=f"msg_{name}", webhook=hook, ticket=ticket, payload={"type": f"{name}.test"}
+    )
     event = Event.objects.create(
         org=org, session=conversation.session, end_user=person, event_type=f"{name} click", created_at=now
     )
@@ -69,6 +87,9 @@ def furnish(house: House, owner: User) -> Furnished:
         person,
         conversation,
         ticket,
+        canned,
+        hook,
+        delivery,
         event,
         entry,
         house.agent,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from conversations import admission, bell, door, in_hand, sweep, turns
+from conversations import admission, bell, in_hand, sweep, turns
 from conversations.models import Conversation, IdempotencyKey, Message, Turn
 from halo import wire
 from halo.errors import RateLimited, Unavailable
@@ -29,7 +28,7 @@ from tests.fake_model import FakeModel, Received, Reply
 @pytest.fixture(autouse=True)
 def _empty() -> Iterator[None]:
     def forget() -> None:
-        admission._door.closed_until = 0.0
+        admission.doorman.calm_down()
         in_hand.set_room(0)
         wire.mark_back()
         with wire.calling() as client:
@@ -108,7 +107,7 @@ def test_above_the_bound_of_all_everybody_gets_a_503_but_replays_and_joins_are_f
         assert visitor.told("Before", headers=done) == first
         slow.append(say_in_background(pool, visitor, message="Now", headers=key))
         assert slow[0].result().content == slow[1].result().content
-    time.sleep(admission.REMEMBER_SECONDS)
+    until(lambda: admission.doorman.refuses() is None)
     assert stranger.say().status_code == 200
 
 
@@ -241,83 +240,15 @@ def test_a_burst_may_wait_but_a_queue_that_stays_long_may_hold_two_seconds_of_wo
     admission.enter(uuid.uuid4(), org=acme)
 
 
-def test_a_process_that_was_refused_a_place_refuses_by_itself_for_a_moment(
-    visitor: Visitor,
+def test_bells_that_will_be_heard_are_not_rung_again_and_where_none_is_heard_they_may_be_lost(
     acme: Organization,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(admission, "REMEMBER_SECONDS", 60)
-    settings.HALO_TURNS = 1
-    place = uuid.uuid4()
-    admission.enter(place, org=acme)
-    assert visitor.say().status_code == 503
-    admission.leave(place, org_id=acme.pk)
-
-    caplog.clear()
-    assert Visitor("not a key").say().status_code == 503, "not even the key is looked up"
-    assert not caplog.records, "of thousands a minute each is counted and none is logged"
-    admission._door.closed_until = 0.0
-    assert Visitor("not a key").say().status_code == 401
-    assert visitor.say().status_code == 200
-
-
-def test_a_web_process_keeps_threads_to_refuse_with(visitor: Visitor, settings: Any) -> None:
-    settings.HALO_WEB_THREADS = 2
-    reading = visitor.stream()
-    assert visitor.say(headers={"Idempotency-Key": "k" * 16}).status_code == 503
-    reading.close()
-    assert visitor.say().status_code == 200
-
-
-PLAIN = b"POST /api/sdk/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nX-Request-Id: mine\r\n\r\nbodyPOST /"
-
-
-def test_a_plain_request_is_refused_before_it_takes_a_thread_and_as_it_would_be_behind(
-    visitor: Visitor, settings: Any
-) -> None:
-    assert door.refuse_at_once(lambda: PLAIN) is None, "nothing is full"
-    settings.HALO_WEB_THREADS = 2
-    reading = visitor.stream()
-    found = door.refuse_at_once(lambda: PLAIN)
-    assert found is not None
-    size, answer = found
-    assert size == len(PLAIN) - len(b"POST /"), "the next request stays where it is"
-    head, _, body = answer.partition(b"\r\n\r\n")
-    sent = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    behind = visitor.say(headers={"X-Request-Id": "mine"})
-    assert json.loads(body) == behind.json() and behind.status_code == 503
-    assert {name: sent[name] for name in behind.headers} == dict(behind.headers)
-    reading.close()
-
-
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        PLAIN.replace(b"chat", b"events"),
-        PLAIN.replace(b"POST", b"GET", 1),
-        PLAIN.replace(b"mine", b"mine\r\nIdempotency-Key: k"),
-        PLAIN.replace(b"mine", b"mine\r\nconnection: close"),
-        PLAIN.replace(b"mine", b"mine\r\nTransfer-Encoding: chunked"),
-        PLAIN.replace(b"mine", b"mine\r\nExpect: 100-continue"),
-        PLAIN.replace(b"mine", b"mine\r\nContent-Length: 4"),
-        PLAIN.replace(b"mine", b"mine\nContent-Length: 9"),
-        PLAIN.replace(b": 4", b": +4"),
-        PLAIN.replace(b": 4", b": 4, 4"),
-        PLAIN.replace(b"Content-Length: 4\r\n", b""),
-        PLAIN.replace(b": 4", b": 4000"),
-        PLAIN.replace(b"\r\n", b"\n"),
-        PLAIN[:40],
-        b"",
-    ],
-)
-def test_whatever_is_not_plain_goes_the_usual_way(visitor: Visitor, settings: Any, request_bytes: bytes) -> None:
-    settings.HALO_WEB_THREADS = 2
-    reading = visitor.stream()
-    assert door.refuse_at_once(lambda: PLAIN) is not None
-    assert door.refuse_at_once(lambda: request_bytes) is None
-    reading.close()
+    wait_in(acme, 30)
+    assert admission.seconds_to_be_heard() == 0
+    heard_lately(10, calm_ago_ms=0)
+    assert admission.seconds_to_be_heard() == 3
+    wire.mark_away()
+    assert admission.seconds_to_be_heard() == 0
 
 
 # --- Organisations beside each other in one worker -------------------------------------------------------------------

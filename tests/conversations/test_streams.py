@@ -207,7 +207,7 @@ def lose(turn_id: uuid.UUID, *, said: str) -> None:
             " claimed_epoch = 0 WHERE id = %s",
             [process, turn_id],
         )
-    tape.append_if_open(turn_id, attempt=1, kind="delta", data={"round": 1, "at": 0, "text": said})
+    tape.append_if_open(turn_id, ("delta", {"round": 1, "at": 0, "text": said}), attempt=1)
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "text/plain"])

@@ -200,6 +200,16 @@ def test_a_waiting_turn_is_rung_for_again_with_growing_pauses(conversation: Conv
     assert not due(15.5) and due(16.1)
 
 
+def test_a_turn_in_a_long_queue_is_not_rung_for_again_before_its_bell_can_have_been_heard(
+    conversation: Conversation,
+) -> None:
+    turn = queue(conversation)
+    Turn.objects.update(rung_at=TransactionNow() - dt.timedelta(seconds=5))
+
+    assert turns.due_for_another_ring(wait=6) == []
+    assert [due.turn_id for due in turns.due_for_another_ring(wait=4)] == [turn.pk]
+
+
 def test_only_claimable_turns_are_rung_for(conversation: Conversation) -> None:
     first, _second = queue(conversation), queue(conversation)
     Turn.objects.update(rung_at=timezone.now() - dt.timedelta(seconds=60))

@@ -24,7 +24,7 @@ from halo.web_worker import BODY_SECONDS, HEADER_SECONDS
 APPLICATION = """
 import time
 from halo.embedded.processes import die_with_parent
-from halo.web_worker import BODY_DEADLINE, SlowBody
+from halo.web_worker import BODY_DEADLINE, WAS_LET_IN, SlowBody
 
 def application(environ, start_response):
     status, answer = "200 OK", b"fine"
@@ -36,6 +36,8 @@ def application(environ, start_response):
             answer = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         except SlowBody:
             status, answer = "408 Request Timeout", b"slow"
+    if environ[WAS_LET_IN]:
+        answer = b"seen"
     start_response(status, [("Content-Length", str(len(answer))), ("Content-Type", "text/plain")])
     return [answer]
 """
@@ -43,11 +45,13 @@ def application(environ, start_response):
 # The product's settings but for what it does when a worker has started: one kind of request is answered at once.
 CONFIGURATION = """
 from halo.gunicorn_conf import *
+from halo.web_worker import LET_IN
 
 def at_once(arrived):
     request = b"GET /busy HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
     if arrived().startswith(request):
         return len(request), b"HTTP/1.1 503 Busy\\r\\nContent-Length: 4\\r\\n\\r\\nbusy"
+    return LET_IN if arrived().startswith(b"GET /let-in") else None
 
 def post_worker_init(worker):
     worker.at_once = at_once
@@ -202,7 +206,7 @@ def test_a_stopping_server_answers_what_it_has_accepted(server: Server) -> None:
     time.sleep(0.3)
     master.terminate()
     receive(client, b"fine")
-    master.wait(5)
+    master.wait(30)
     silent.close()
     server.start()
 
@@ -220,6 +224,16 @@ def test_what_is_answered_at_once_leaves_the_connection_to_the_next_request(serv
         assert receive(client, b"busy").startswith(b"HTTP/1.1 503")
         client.sendall(fine[9:] + busy)
         assert receive(client, b"fine").startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_knows_whether_it_was_let_in_and_the_one_behind_it_was_not(server: Server) -> None:
+    let_in, fine = b"GET /let-in HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with server.connect(let_in) as client:
+        receive(client, b"seen")
+        client.sendall(fine)
+        receive(client, b"fine")
+        client.sendall(let_in + let_in)
+        assert receive(client, b"fine").count(b"seen") == 1
 
 
 def test_what_arrives_in_pieces_is_served_as_usual(server: Server) -> None:

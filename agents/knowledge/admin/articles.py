@@ -22,7 +22,7 @@ from orgs.services import Conflict
 from orgs.staff_actions import button
 from orgs.staff_admin import StaffAdmin, acting
 from orgs.staff_forms import StaffForm
-from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
+from orgs.staff_lists import ScopedRelatedFilter
 
 READ, UPDATING, UNREAD = "Searchable", "Being updated", "Not read yet"
 _FOR_VISITORS = "Agents show it to visitors, so write nothing here that is not for them."
@@ -45,6 +45,21 @@ class ArticleForm(StaffForm):
         return content
 
 
+class StateFilter(admin.SimpleListFilter):
+    """Whether agents find what an article says now."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("read", READ), ("unread", "Still to be read")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "read":
+            return queryset.exclude(content_hash="")
+        return queryset.filter(content_hash="") if self.value() == "unread" else queryset
+
+
 @admin.register(Article)
 class ArticleAdmin(StaffAdmin):
     """What the agents know, article by article."""
@@ -54,13 +69,12 @@ class ArticleAdmin(StaffAdmin):
     may_delete = True
     form = ArticleForm
     list_display = ("title", "source", "state", "updated_at")
-    list_filter = (("source", ScopedRelatedFilter),)
+    list_filter = (("source", ScopedRelatedFilter), StateFilter, "updated_at")
     list_select_related = ("source",)
     search_fields = ("title", "external_id")
     search_help_text = "Title or the importer's id"
     ordering = ("-updated_at", "id")
     sortable_by = ("updated_at",)
-    paginator = BoundedPaginator
     readonly_fields = (
         "state",
         "shown",
@@ -96,6 +110,10 @@ class ArticleAdmin(StaffAdmin):
         ("About it", {"fields": ("state", "passages_made", "source", "external_id", "created_at", "updated_at")}),
     )
     actions_detail: ClassVar[list[str]] = ["read_again"]
+    help_texts: ClassVar[dict[str, str]] = {
+        "title": "Agents find the article by it too: say it as visitors would ask it.",
+        "url": "Where visitors read it themselves; citations lead there. Empty: a citation has no link.",
+    }
     empty_title = "No articles yet"
     empty_text = "Write one, or add a source under Sources: a website, files or JSON Lines."
 

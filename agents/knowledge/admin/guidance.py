@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.text import Truncator
 from unfold.decorators import display
 
 from agents.guidance import room_for
 from agents.knowledge.models import Guidance
 from orgs.permissions import Action
-from orgs.staff_admin import StaffAdmin
+from orgs.rows import change_row
+from orgs.staff_admin import StaffAdmin, acting
+from orgs.staff_bulk import bulk
 from orgs.staff_forms import StaffForm
 
 
@@ -53,8 +56,24 @@ class GuidanceAdmin(StaffAdmin):
             },
         ),
     )
+    help_texts: ClassVar[dict[str, str]] = {
+        "title": "For you; agents see it above the text.",
+        "is_active": "Off: agents do not see it, from the next answer on.",
+    }
+    actions: ClassVar[list[str]] = ["take_out"]
     empty_title = "No guidance yet"
     empty_text = "Add what agents should keep in mind in every answer: tone, promises never to make, when to hand over."
+
+    @bulk(
+        title="Take out of use",
+        needs=Action.BUILD,
+        explains="Agents do not see these any more, from the next answer on. They stay here, and can be used again.",
+        done="out of use",
+        when=lambda guidance: guidance.is_active,
+    )
+    def take_out(self, request: HttpRequest, obj: Guidance) -> None:
+        obj.is_active = False
+        change_row(row=obj, names=["is_active"], by=acting(request))
 
     @admin.display(description="Text")
     def what(self, obj: Guidance) -> str:

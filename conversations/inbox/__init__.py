@@ -1,0 +1,1 @@
+"""The inbox: where teammates see who needs them, answer, and work on tickets."""

@@ -1,0 +1,1 @@
+"""The install page: what goes onto a website, and whether it arrives."""
