@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.models import RoutingRule
-from conversations.models import AnswerLabel, Conversation, Message, SavedView, Ticket, Turn
+from conversations.models import AnswerLabel, Conversation, Message, Note, SavedView, Ticket, Turn
 from conversations.transcripts import search
 from orgs.models import AuditEntry, Team, User
 from sessions.models import ChatSession, Company, EndUser, Event
@@ -283,6 +283,23 @@ def test_answers_are_judged_here_too_and_one_comes_back_to_the_same_place(cast: 
     assert (told.status_code, told["Location"]) == (302, f"/transcripts/{conversation.pk}/?q=a#turn-{turn.pk}")
     label = AnswerLabel.objects.get()
     assert (label.verdict, label.person, label.comment) == ("wrong", cast.ana, "No.")
+
+
+def test_notes_are_written_read_by_all_staff_and_removed_by_whoever_wrote_them(
+    cast: Cast, ana: Client, as_: Callable[[User], Client]
+) -> None:
+    conversation = talk(cast.acme, "a", "b")
+    page = reverse("transcript", args=[conversation.pk])
+    told = ana.post(f"{page}notes/", {"text": "Ask <b>Sue</b>.", "back": "q=a"})
+    assert told["Location"] == f"{page}?q=a#notes"
+    note, sue = Note.objects.get(), as_(cast.sue)
+    assert "Ask &lt;b&gt;Sue&lt;/b&gt;." in sue.get(page).content.decode()
+    assert "A note needs words." in ana.post(f"{page}notes/", {"text": " "}, follow=True).content.decode()
+    remove = f"{page}notes/remove/"
+    assert sue.post(remove, {"id": note.pk}).status_code == ana.post(remove, {"id": "x"}).status_code == 404
+    assert as_(cast.gus).post(remove, {"id": note.pk}).status_code == 404
+    assert as_(cast.gus).post(f"{page}notes/", {"text": "x"}).status_code == 404
+    assert ana.post(remove, {"id": note.pk}).status_code == 302 and not Note.objects.exists()
 
 
 # --- Keeping views ---------------------------------------------------------------------------------------------------
