@@ -29,8 +29,9 @@ class House:
 
     org: Organization
     agents: list[tuple[uuid.UUID, list[int]]]
-    rules: list[tuple[int, uuid.UUID, uuid.UUID]]
-    teams: list[uuid.UUID]
+    # With the rule's agent, its team, and both names.
+    rules: list[tuple[int, uuid.UUID, uuid.UUID, str, str]]
+    teams: list[tuple[uuid.UUID, str]]
     staff: list[uuid.UUID]
     people: list[Person] = field(default_factory=list)
     companies: list[tuple[uuid.UUID, str]] = field(default_factory=list)
@@ -45,11 +46,12 @@ def find_house(org: Organization) -> House:
     if not versions:
         raise NoAgent
     default = Agent.objects.for_org(org).filter(is_default=True).values_list("pk", flat=True).first()
+    rules = RoutingRule.objects.for_org(org).order_by("pk")
     return House(
         org=org,
         agents=sorted(versions.items(), key=lambda entry: entry[0] != default),
-        rules=list(RoutingRule.objects.for_org(org).order_by("pk").values_list("pk", "agent_id", "team_id")),
-        teams=list(Team.objects.for_org(org).order_by("name").values_list("pk", flat=True)),
+        rules=list(rules.values_list("pk", "agent_id", "team_id", "name", "team__name")),
+        teams=list(Team.objects.for_org(org).order_by("name").values_list("pk", "name")),
         staff=list(
             Membership.objects.for_org(org)
             .exclude(role=Membership.Role.ANALYST)

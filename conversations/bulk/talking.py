@@ -9,6 +9,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+from agents import escalation
 from agents.answer_types import AnswerType
 from conversations.bulk import phrases
 from conversations.bulk.house import House
@@ -121,8 +122,9 @@ class Talk:
         if self.row.get("outcome") not in ("escalated", "human"):
             self.row["outcome"] = "escalated" if escalated else "answered"
         if escalated:
-            row["explanation"] = _json({"result": "handed_over", "signs": [{"sign": "agent", "reason": "asked"}]})
-            self._ticket(turn, asked, team=self._team())
+            team = chance.choice(self.house.teams) if self.house.teams else None
+            row["explanation"] = _json(_why(team[1] if team else "", by_visitor=wants_person))
+            self._ticket(turn, asked, team=team[0] if team else None)
             return not self._teammate()
         return True
 
@@ -192,11 +194,11 @@ class Talk:
         rules = [rule for rule in self.house.rules if rule[1] == agent]
         if not rules or self.chance.random() > 0.05:
             return False
-        rule, _, team = self.chance.choice(rules)
+        rule, _, team, name, team_name = self.chance.choice(rules)
         asked = self.wording.question(first=True, wants_person=False)
         turn, accepted = self._ask(asked)
         row = self._end(turn, accepted, outcome="routed", text=self.wording.handed_over())
-        row |= {"routing_rule_id": rule, "explanation": _json({"result": "routed", "rule": str(rule)})}
+        row |= {"routing_rule_id": rule, "explanation": _json({"result": "routed", "rule": name, "team": team_name})}
         self.row["outcome"] = "routed"
         self._ticket(turn, asked, team=team)
         return True
@@ -370,8 +372,12 @@ class Talk:
     def _kind(self) -> AnswerType:
         return self.chance.choice(_DRAWN)
 
-    def _team(self) -> uuid.UUID | None:
-        return self.chance.choice(self.house.teams) if self.house.teams else None
-
     def _later(self, least: float, most: float) -> None:
         self.clock = min(self.clock + dt.timedelta(seconds=self.chance.uniform(least, most)), self.now)
+
+
+def _why(team: str, *, by_visitor: bool) -> dict[str, Any]:
+    """Why people were called in, as agents.escalation says it."""
+    by, reason = (escalation.VISITOR, escalation.VISITOR_ASKS) if by_visitor else ("agent", "It is not sure.")
+    signs = [{"sign": by, "reason": reason}]
+    return {"result": escalation.HANDED_OVER, "by": by, "team": team, "signs": signs, "mode": escalation.ALWAYS}

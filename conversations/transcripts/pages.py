@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.urls import reverse
 
 from conversations.admin.judging import JudgementForm, judge
+from conversations.inbox import notes
 from conversations.models import Conversation, SavedView, Turn
 from conversations.transcripts import reading, saved, search
 from conversations.transcripts.filters import Filters, read_filters
@@ -82,6 +83,8 @@ def read_transcript(request: HttpRequest, org: Organization, conversation_id: uu
         "newer": newer[0] if newer else None,
         "older": older[0] if older else None,
         "may_judge": may(request.user, Action.WRITE_NOTES, org),
+        "may_step_in": may(request.user, Action.WORK_INBOX, org),
+        "me": request.user,
         "link": request.build_absolute_uri(reverse("transcript", args=[conversation.pk])),
         "host_of": host_of,
     }
@@ -97,9 +100,27 @@ def judge_answer(
     if turn is None:
         raise NotFound
     judge(request, turn=turn, form=JudgementForm(request.POST), by=acting(request))
-    filters = read_filters(org, QueryDict(request.POST.get("back", "")[:4000]).dict())
-    address = _address(reverse("transcript", args=[conversation_id]), _query(request, org, filters))
-    return HttpResponseRedirect(f"{address}#turn-{turn.pk}")
+    return _back(request, org, conversation_id, f"turn-{turn.pk}")
+
+
+@desk(needs=Action.WRITE_NOTES, methods=("POST",), of=Conversation, named="conversation_id")
+def add_note(request: HttpRequest, org: Organization, conversation_id: uuid.UUID) -> HttpResponse:
+    """A note that staff alone read."""
+    try:
+        notes.write_note(about=_find(org, conversation_id), text=request.POST.get("text", ""), by=acting(request))
+    except HaloError as error:
+        messages.error(request, error.message)
+    return _back(request, org, conversation_id, "notes")
+
+
+@desk(needs=Action.WRITE_NOTES, methods=("POST",), of=Conversation, named="conversation_id")
+def remove_note(request: HttpRequest, org: Organization, conversation_id: uuid.UUID) -> HttpResponse:
+    """An own note is taken away."""
+    note = request.POST.get("id", "")
+    if not (note.isdecimal() and note.isascii() and len(note) < 19):
+        raise NotFound
+    notes.remove_note(about=_find(org, conversation_id), note_id=int(note), by=acting(request))
+    return _back(request, org, conversation_id, "notes")
 
 
 @desk(needs=Action.READ_TRANSCRIPTS, methods=("POST",))
@@ -132,6 +153,13 @@ def _find(org: Organization, conversation_id: uuid.UUID) -> Conversation:
     if conversation is None:
         raise NotFound
     return conversation
+
+
+def _back(request: HttpRequest, org: Organization, conversation_id: uuid.UUID, where: str) -> HttpResponse:
+    """To the conversation, within the result that it was read in."""
+    filters = read_filters(org, QueryDict(request.POST.get("back", "")[:4000]).dict())
+    address = _address(reverse("transcript", args=[conversation_id]), _query(request, org, filters))
+    return HttpResponseRedirect(f"{address}#{where}")
 
 
 def _query(request: HttpRequest, org: Organization, filters: Filters | None, *, leave: str = "") -> str:

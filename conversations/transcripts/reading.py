@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 from conversations.admin import transcript
 from conversations.admin.trace_parts import readable
 from conversations.admin.transcript import Entry
-from conversations.models import Conversation, Ticket, Turn
+from conversations.inbox.thread import notes_of
+from conversations.models import Conversation, Note, Ticket, Turn
 from conversations.transcripts.words import Wanted
 from sessions.models import Event
 
@@ -28,12 +29,13 @@ class Moment:
     """Something on the time line: an entry of the transcript, or a line between them."""
 
     at: dt.datetime
-    kind: str  # message, event, ticket, takeover
+    kind: str  # message, note, event, ticket, takeover
     says: str = ""
     entry: Entry | None = None
     text: SafeString | None = None
     snapshot: dict[str, str] = field(default_factory=dict)
     ticket: Ticket | None = None
+    note: Note | None = None
     is_new_day: bool = False
 
 
@@ -56,14 +58,14 @@ def read(conversation: Conversation, *, wanted: Wanted, before: int | None = Non
         *(_said(entry, wanted) for entry in found.entries),
         *_events(conversation, found.entries, is_last=before is None),
         *(Moment(ticket.created_at, "ticket", ticket=ticket) for ticket in found.tickets),
+        *(Moment(note.created_at, "note", note=note) for note in notes_of(conversation)),
     ]
     if conversation.taken_over_at is not None:
         who = str(conversation.taken_over_by or "A teammate")
         moments.append(Moment(conversation.taken_over_at, "takeover", says=f"{who} took over"))
     if found.entries and (before is not None or found.earlier is not None):
         first, last = found.entries[0].message.created_at, found.entries[-1].message.created_at
-        is_within = [m for m in moments if m.kind == "message" or (first <= m.at and (m.at <= last or before is None))]
-        moments = is_within
+        moments = [m for m in moments if m.kind == "message" or (first <= m.at and (m.at <= last or before is None))]
     # Stable: messages stand in the order of the transcript, and what happened at the same moment behind them.
     moments.sort(key=attrgetter("at"))
     first_turn = next((entry.turn for entry in found.entries if entry.turn is not None), None)
@@ -114,16 +116,7 @@ def _with_days(moments: list[Moment]) -> Iterator[Moment]:
     for moment in moments:
         is_new = moment.at.date() != day
         day = moment.at.date()
-        yield Moment(
-            moment.at,
-            moment.kind,
-            moment.says,
-            moment.entry,
-            moment.text,
-            moment.snapshot,
-            moment.ticket,
-            is_new_day=is_new,
-        )
+        yield replace(moment, is_new_day=is_new)
 
 
 def find_one(*, org: Any, conversation_id: uuid.UUID) -> Conversation | None:

@@ -14,9 +14,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 from conversations.models import WORDS
 
+_PARSE = "SELECT websearch_to_tsquery(%s, %s)::text"
+_LEXEME = re.compile(r"(!\s*)?'((?:[^']|'')+)'")
 # A word that is long enough also finds what begins with it: "refund" finds "refunds".
-_PARSE = r"SELECT regexp_replace(websearch_to_tsquery(%s, %s)::text, '(''(?:[^'']|''''){3,}'')', '\1:*', 'g')"
-_LEXEME = re.compile(r"(!\s*)?'((?:[^']|'')+)'(:\*)?")
+LONG_ENOUGH = 3
 _WORD = re.compile(r"[^\W_]+")
 _TAG = re.compile(r'(<[^<>"]*(?:"[^"]*"[^<>"]*)*>|&[#\w]+;)')
 AROUND, LONGEST_SNIPPET = 70, 220
@@ -93,12 +94,16 @@ def parse(text: str) -> Wanted:
         cursor.execute(_PARSE, [WORDS, text])
         parsed = str(cursor.fetchone()[0])
     words: dict[tuple[str, bool], None] = {}
-    for negated, lexeme, more in _LEXEME.findall(parsed):
+    for negated, lexeme in _LEXEME.findall(parsed):
         if not negated:
             # A code such as err-404 is a lexeme of its own beside its parts.
             for part in _WORD.findall(lexeme.replace("''", "'")):
-                words[(fold(part), bool(more))] = None
-    return Wanted(parsed, tuple(words))
+                words[(fold(part), len(lexeme) >= LONG_ENOUGH)] = None
+    return Wanted(_LEXEME.sub(_with_beginnings, parsed), tuple(words))
+
+
+def _with_beginnings(found: re.Match[str]) -> str:
+    return f"{found.group()}:*" if len(found.group(2)) >= LONG_ENOUGH else found.group()
 
 
 def fold(word: str) -> str:
