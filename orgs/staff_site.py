@@ -33,6 +33,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("conversations.Conversation", "forum", "What visitors asked and what they were answered."),
             ("conversations.Ticket", "confirmation_number", "Work that was handed to a team."),
+            ("export", "download", "Conversations and messages as files."),
         ),
     ),
     (
@@ -67,6 +68,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("install", "integration_instructions", "Put the chat onto your website, and see what arrives."),
             ("orgs.WidgetKey", "key", "The public keys that websites use."),
             ("orgs.IdentitySecret", "encrypted", "What your server signs identity tokens with."),
+            ("orgs.ApiKey", "api", "Keys that tools of yours read conversations and tickets with."),
             ("orgs.AuditEntry", "history", "Who did what, and when."),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Staff pages of conversations and tickets, of analytics, and of installing."""
+"""Staff pages of conversations and tickets, of analytics, installing and exporting."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from conversations.admin.conversations import ConversationAdmin
 from conversations.admin.tickets import TicketAdmin
 from conversations.analytics.pages import CONFIDENCE
 from conversations.install.pages import INSTALL
+from conversations.records.pages import EXPORT
 
 __all__ = ["ConversationAdmin", "TicketAdmin"]
 
-for page in (CONFIDENCE, INSTALL):
+for page in (CONFIDENCE, INSTALL, EXPORT):
     admin.site.add_page(page)  # type: ignore[attr-defined]

@@ -64,6 +64,7 @@ class Ticket(TenantModel):
         indexes = [
             models.Index(fields=["org", "status", "-created_at", "id"], name="ticket_status"),
             models.Index(fields=["org", "team", "-created_at", "id"], name="ticket_team"),
+            models.Index(fields=["org", "updated_at", "id"], name="ticket_updated"),
         ]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from agents.models import Article, CustomTool, Guidance, RoutingRule, Source
 from conversations.models import Conversation, Message, MessageImage, Ticket, ToolCall, Turn, TurnTrace
 from orgs import audit
+from orgs.api_keys import create_api_key
 from orgs.models import AuditEntry, Membership, Team, User
 from sessions.models import ChatSession, Company, EndUser, Event
 from tests.cast import House
@@ -57,6 +58,7 @@ def furnish(house: House, owner: User) -> Furnished:
         org=org, session=conversation.session, end_user=person, event_type=f"{name} click", created_at=now
     )
     entry = audit.record(org=org, actor=None, action=f"{name.lower()}.tested")
+    reader, _ = create_api_key(org=org, label=f"{name} warehouse", scopes=["messages"], by=None)
     rows = [
         org,
         team,
@@ -71,6 +73,7 @@ def furnish(house: House, owner: User) -> Furnished:
         ticket,
         event,
         entry,
+        reader,
         house.agent,
     ]
     rows += [house.agent.current_version, house.key, house.secret, Membership.objects.get(org=org, user=owner)]
