@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/sdk/", include("agents.api.urls")),
     path("api/sdk/", include("sessions.api.urls")),
     path("api/sdk/", include("conversations.api.urls")),
+    path("api/v1/", include("conversations.records.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("transcripts/", include("conversations.transcripts.urls")),

@@ -24,6 +24,7 @@ from conversations.models import (
     Webhook,
 )
 from orgs import audit
+from orgs.api_keys import create_api_key
 from orgs.models import AuditEntry, Membership, Team, User
 from sessions.models import ChatSession, Company, EndUser, Event
 from tests.cast import House
@@ -75,6 +76,7 @@ def furnish(house: House, owner: User) -> Furnished:
         org=org, session=conversation.session, end_user=person, event_type=f"{name} click", created_at=now
     )
     entry = audit.record(org=org, actor=None, action=f"{name.lower()}.tested")
+    reader, _ = create_api_key(org=org, label=f"{name} warehouse", scopes=["messages"], by=None)
     rows = [
         org,
         team,
@@ -92,6 +94,7 @@ def furnish(house: House, owner: User) -> Furnished:
         delivery,
         event,
         entry,
+        reader,
         house.agent,
     ]
     rows += [house.agent.current_version, house.key, house.secret, Membership.objects.get(org=org, user=owner)]
