@@ -36,6 +36,9 @@ PAGES = [
     ("chat_sessions.event", EVERYBODY, set(), set()),
     ("conversations.conversation", EVERYBODY, set(), set()),
     ("conversations.ticket", EVERYBODY, set(), set()),
+    ("conversations.cannedreply", EVERYBODY, BUILDERS, BUILDERS),
+    ("conversations.webhook", MANAGERS, MANAGERS, MANAGERS),
+    ("conversations.outboxitem", MANAGERS, set(), set()),
 ]
 # (button, who may press it)
 BUTTONS = [
@@ -53,6 +56,9 @@ BUTTONS = [
     ("agents.source", "remove", BUILDERS),
     ("conversations.conversation", "take_over", BUILDERS),
     ("conversations.conversation", "close", BUILDERS),
+    ("conversations.webhook", "send_test", MANAGERS),
+    ("conversations.webhook", "rotate", MANAGERS),
+    ("conversations.outboxitem", "repeat", MANAGERS),
 ]
 PEOPLE = ["omar", "ada", "sue", "ana", "root"]
 
