@@ -123,7 +123,7 @@ class StateFilter(admin.SimpleListFilter):
         return [("dead", "Given up"), ("waiting", "Waiting or being tried"), ("done", "Delivered")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        found = {
+        found: dict[str, Any] | None = {
             "dead": {"dead_at__isnull": False},
             "waiting": {"dead_at": None, "done_at": None},
             "done": {"done_at__isnull": False},

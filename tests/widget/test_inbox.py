@@ -85,7 +85,7 @@ def test_a_teammate_takes_over_and_answers_and_each_sees_at_once_what_the_other_
 
     # A second teammate sees that the first is there, and that they write.
     ben = desks("ben@acme.example")
-    ben.page.goto(sue.page.url)
+    ben.page.goto(f"{sue.page.url.partition('?')[0]}?view=open")
     expect(ben.page.locator("#here")).to_contain_text("Sue is looking at this too.")
     sue.page.locator("#words").press_sequentially("It is")
     expect(ben.page.locator("#here")).to_contain_text("Sue is writing here right now.")
