@@ -70,7 +70,13 @@ def furnish(house: House, owner: User) -> Furnished:
         org=org, label=f"{name} help desk", url="https://hooks.example/in", secret="whsec_eA=="
     )
     delivery = OutboxItem.objects.create(
-        org=org, kind="webhook", key=f"msg_{name}", webhook=hook, ticket=ticket, payload={"type": f"{name}.test"}
+        org=org,
+        kind="webhook",
+        key=f"msg_{name}",
+        webhook=hook,
+        ticket=ticket,
+        payload={"type": f"{name}.test"},
+        dead_at=now,
     )
     event = Event.objects.create(
         org=org, session=conversation.session, end_user=person, event_type=f"{name} click", created_at=now
