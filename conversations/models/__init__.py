@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conversations.models.numbers import HourNumbers
+from conversations.models.numbers import DayArticle, DayConversations, HourNumbers, UnansweredQuestion
 from conversations.models.privacy import Erasure
 from conversations.models.talk import Conversation, Message, MessageImage
 from conversations.models.turns import ANSWER_WITHIN, AnswerLabel, ToolCall, Turn, TurnTrace
@@ -12,6 +12,8 @@ __all__ = [
     "ANSWER_WITHIN",
     "AnswerLabel",
     "Conversation",
+    "DayArticle",
+    "DayConversations",
     "Erasure",
     "HourNumbers",
     "IdempotencyKey",
@@ -22,4 +24,5 @@ __all__ = [
     "ToolCall",
     "Turn",
     "TurnTrace",
+    "UnansweredQuestion",
 ]

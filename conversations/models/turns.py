@@ -128,6 +128,12 @@ class Turn(TenantModel):
                 name="turn_in_flight_org",
             ),
             models.Index(fields=["org", "-accepted_at"], name="turn_recent"),
+            # The few that the agent had no answer to (conversations.analytics.gaps).
+            models.Index(
+                fields=["org", "-accepted_at"],
+                condition=Q(answer_type=AnswerType.NOT_IN_KNOWLEDGE) | Q(withheld=True),
+                name="turn_unknown",
+            ),
         ]
 
     def __str__(self) -> str:
