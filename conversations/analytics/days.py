@@ -45,6 +45,7 @@ ENDINGS = {
     "assumed": "true",
 }
 _COUNTS = ", ".join(f"count(*) FILTER (WHERE k.ending = '{name}')" for name in ENDINGS)
+# OFFSET keeps the ending from being worked out once for each that is counted, and messages from being read as a whole.
 _CASE = " ".join(f"WHEN {holds} THEN '{name}'" for name, holds in ENDINGS.items())
 _CONVERSATIONS = f"""
 INSERT INTO conversations_dayconversations (org_id, day, agent_version_id, conversations, {", ".join(ENDINGS)})
@@ -55,7 +56,7 @@ SELECT %(org)s, %(day)s, k.version, count(*), {_COUNTS}
                          ORDER BY v.seq DESC LIMIT 1) AS version
                   FROM conversations_conversation AS c JOIN chat_sessions_chatsession AS s ON s.id = c.session_id
                  WHERE c.org_id = %(org)s AND c.last_message_at >= %(since)s AND c.last_message_at < %(until)s) AS t
-         WHERE t.version IS NOT NULL) AS k
+         WHERE t.version IS NOT NULL OFFSET 0) AS k
  GROUP BY k.version
     ON CONFLICT (org_id, day, agent_version_id) DO NOTHING
 """  # noqa: S608  words of ours
@@ -63,7 +64,8 @@ _ARTICLES = """
 INSERT INTO conversations_dayarticle (org_id, day, article, answers)
 SELECT %(org)s, %(day)s, left(c.article, 255), count(DISTINCT m.id)
   FROM conversations_turn AS t
-  JOIN conversations_message AS m ON m.turn_id = t.id AND m.part = 1 AND m.author = 'agent'
+ CROSS JOIN LATERAL (SELECT m.id, m.citations FROM conversations_message AS m
+                      WHERE m.turn_id = t.id AND m.part = 1 AND m.author = 'agent' OFFSET 0) AS m
  CROSS JOIN LATERAL (SELECT e ->> 'article_id' AS article FROM json_array_elements(
            CASE WHEN json_typeof(m.citations) = 'array' THEN m.citations ELSE '[]'::json END) AS e) AS c
  WHERE t.org_id = %(org)s AND t.accepted_at >= %(since)s AND t.accepted_at < %(until)s AND c.article <> ''
@@ -77,11 +79,14 @@ def count_days(*, org: Organization, now: dt.datetime) -> None:
     today = now.astimezone(dt.UTC).date()
     newest = DayConversations.objects.for_org(org).aggregate(newest=Max("day"))["newest"]
     last = today - DAY * SETTLES
-    for day in _days(newest - AGAIN if newest else _first(org, Conversation, "last_message_at"), last):
-        _count(_CONVERSATIONS, DayConversations, org, day)
+    if newest is None or newest < last:
+        first = newest - AGAIN if newest else _first(org, Conversation, "last_message_at")
+        for day in _days(first, last):
+            _count(_CONVERSATIONS, DayConversations, org, day)
     newest = DayArticle.objects.for_org(org).aggregate(newest=Max("day"))["newest"]
-    for day in _days(newest if newest else _first(org, Turn, "accepted_at"), today - DAY):
-        _count(_ARTICLES, DayArticle, org, day)
+    if newest is None or newest < today - DAY:
+        for day in _days(newest or _first(org, Turn, "accepted_at"), today - DAY):
+            _count(_ARTICLES, DayArticle, org, day)
 
 
 def _days(first: dt.date | None, last: dt.date) -> list[dt.date]:

@@ -17,7 +17,7 @@ from halo.db import release_connection
 from orgs.models import Organization
 
 # Of one run of the counting; the rest is for the next.
-MOST_EMBEDDED, BATCH = 2_000, 64
+MOST_EMBEDDED, BATCH = 500, 64
 # The newest that a page puts into groups.
 MOST_GROUPED, MOST_GROUPS, EXAMPLES = 2_000, 50, 4
 # Similarity of two questions from which on they ask the same: paraphrases are above, other questions on the same
