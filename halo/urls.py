@@ -19,6 +19,7 @@ urlpatterns = [
     path("widget/<str:name>", widget.part, name="widget-part"),
     path("demo/", demo_site.shop, name="demo-shop"),
     path("demo/token", demo_site.token, name="demo-token"),
+    path("analytics/", include("conversations.analytics.urls")),
     path("metrics", scraping.scrape, name="metrics"),
     path("api/sdk/", include("agents.api.urls")),
     path("api/sdk/", include("sessions.api.urls")),
