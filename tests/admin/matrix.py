@@ -36,6 +36,7 @@ MODELS: dict[str, Model] = {
     "orgs.team": Model(**BUILT),
     "orgs.widgetkey": Model(BUILDERS, BUILDERS, BUILDERS, buttons=(("rotate", BUILDERS), ("revoke", BUILDERS))),
     "orgs.identitysecret": Model(MANAGERS, MANAGERS, MANAGERS, buttons=(("rotate", MANAGERS), ("revoke", MANAGERS))),
+    "orgs.apikey": Model(MANAGERS, MANAGERS, MANAGERS, buttons=(("revoke", MANAGERS),)),
     "orgs.auditentry": Model(MANAGERS),
     "orgs.user": Model(OPERATORS, OPERATORS, OPERATORS, buttons=(("new_password", OPERATORS),)),
     "agents.agent": Model(
@@ -69,7 +70,12 @@ MODELS: dict[str, Model] = {
     "conversations.conversation": Model(
         EVERYBODY, buttons=tuple(product(("take_over", "hand_back", "close"), (BUILDERS,)))
     ),
-    "conversations.ticket": Model(EVERYBODY),
+    "conversations.ticket": Model(EVERYBODY, buttons=(("work", EVERYBODY),)),
+    "conversations.cannedreply": Model(**BUILT),
+    "conversations.webhook": Model(
+        MANAGERS, MANAGERS, MANAGERS, MANAGERS, buttons=(("send_test", MANAGERS), ("rotate", MANAGERS))
+    ),
+    "conversations.outboxitem": Model(MANAGERS, buttons=(("repeat", MANAGERS),)),
 }
 # Pages of no model, one organisation at a time: name, who reads, who presses.
 PLAIN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -77,6 +83,10 @@ PLAIN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "confidence": (EVERYBODY, NOBODY),
     "confidence_export": (EXPORTERS, NOBODY),
     "confidence_thresholds": (NOBODY, BUILDERS),
+    "export": (EXPORTERS, NOBODY),
+    "export_progress": (EXPORTERS, NOBODY),
+    "install": (BUILDERS, NOBODY),
+    "install_state": (BUILDERS, NOBODY),
     "privacy": (MANAGERS, NOBODY),
     "privacy_export": (NOBODY, NOBODY),  # who names nobody gets nothing: test_privacy
     "privacy_erase": (NOBODY, NOBODY),
@@ -93,6 +103,8 @@ BULK: dict[tuple[str, str], frozenset[str]] = {
     ("orgs.team", "delete_selected"): BUILDERS,
     ("orgs.membership", "delete_selected"): MANAGERS,
     ("conversations.conversation", "close_chosen"): BUILDERS,
+    ("conversations.cannedreply", "delete_selected"): BUILDERS,
+    ("conversations.webhook", "delete_selected"): MANAGERS,
 }
 # Addresses that other tests hold to the same table, with the rows that they need.
 ELSEWHERE = {
@@ -106,6 +118,7 @@ ELSEWHERE = {
     "try-agent": "test_publishing",
     "try-agent-state": "test_publishing",
     "try-tool": "test_trying_tools",
+    "export_file": "test_export_page",
     "autocomplete": "test_stranger",
 }
 # Django's and unfold's own: the login, what belongs to one's own account, and what shows nothing of anybody.
