@@ -325,7 +325,7 @@ HALO_MODEL_BACKENDS = {
 }
 # Hosts that an organisation's own model endpoint may have although they are private (Ollama, vLLM).
 HALO_MODEL_HOSTS = env.list("HALO_MODEL_HOSTS", default=[])
-# Hosts that crawling and custom tools may reach although they are private, or without TLS.
+# Hosts that crawling, custom tools and webhooks may reach although they are private, or without TLS.
 HALO_OUTGOING_HOSTS = env.list("HALO_OUTGOING_HOSTS", default=[])
 
 # --- Mail ------------------------------------------------------------------------------------------------------------

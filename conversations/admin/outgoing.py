@@ -123,12 +123,12 @@ class StateFilter(admin.SimpleListFilter):
         return [("dead", "Given up"), ("waiting", "Waiting or being tried"), ("done", "Delivered")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        found: dict[str, Any] | None = {
+        states: dict[str, dict[str, Any]] = {
             "dead": {"dead_at__isnull": False},
             "waiting": {"dead_at": None, "done_at": None},
             "done": {"done_at__isnull": False},
-        }.get(self.value() or "")
-        return queryset.filter(**found) if found else queryset
+        }
+        return queryset.filter(**states.get(self.value() or "", {}))
 
 
 @admin.register(OutboxItem)

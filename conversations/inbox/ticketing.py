@@ -78,7 +78,7 @@ def make_ticket(*, conversation: Conversation, by: User) -> Ticket:
         if (known := tickets.open_ticket_of(row)) is not None:
             return known
         said = Message.objects.for_org(row.org_id).filter(conversation=row, author=Message.Author.VISITOR)
-        about = said.order_by("-seq").values_list("text", flat=True).first() or "A conversation"
+        about = said.order_by("seq").values_list("text", flat=True).first() or "A conversation"
         ticket = tickets.open_ticket(
             org=row.org,
             session=row.session,
