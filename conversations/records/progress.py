@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from halo import wire
 
@@ -38,7 +39,12 @@ def follow(org_id: uuid.UUID, key: str, *, total: int | None) -> Callable[[int, 
         if not over and time.monotonic() - told_at < EVERY_SECONDS:
             return
         told_at = time.monotonic()
-        row = {"done": done, "total": "" if total is None else total, "over": int(over), "at": time.time()}
+        row: dict[Any, Any] = {
+            "done": done,
+            "total": "" if total is None else total,
+            "over": int(over),
+            "at": time.time(),
+        }
         with contextlib.suppress(wire.WireAway), wire.calling() as client:
             pipe = client.pipeline(transaction=False)
             pipe.hset(_name(org_id, key), mapping=row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,7 +86,7 @@ def _groups(conversations: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]
 
 
 def _parts(org: Organization, conversation_id: str) -> Iterator[list[dict[str, Any]]]:
-    rows = Message.objects.for_org(org).filter(conversation=conversation_id)
+    rows = Message.objects.for_org(org).filter(conversation=uuid.UUID(conversation_id))
     last = rows.order_by("-seq").values_list("seq", flat=True).first() or 0
     for begin in range(0, last + 1, WINDOW):
         part = rows.filter(seq__gte=begin, seq__lt=begin + WINDOW).order_by("seq", "part", "id")

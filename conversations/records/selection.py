@@ -62,7 +62,8 @@ def read_selection(org: Organization, asked: Mapping[str, Any]) -> Selection:
     agent = None
     if wanted := asked.get("agent", ""):
         # SECURITY: another organisation's agent and one that nobody has look the same.
-        agent = Agent.objects.for_org(org).filter(pk=parse_uuid(wanted)).first()
+        known = parse_uuid(wanted)
+        agent = Agent.objects.for_org(org).filter(pk=known).first() if known is not None else None
         if agent is None:
             raise NotFound
     since, until = _date(asked.get("since", ""), "since"), _date(asked.get("until", ""), "until")

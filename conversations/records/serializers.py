@@ -101,7 +101,7 @@ class TicketRecordSerializer(serializers.Serializer[Any]):
     subject = serializers.CharField()
     message = serializers.CharField()
     summary = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     metadata = serializers.DictField()
     conversation_id = serializers.UUIDField(allow_null=True)
     team = serializers.CharField()
@@ -117,16 +117,16 @@ class _PageSerializer(serializers.Serializer[Any]):
 class ConversationPageSerializer(_PageSerializer):
     """A page of conversations."""
 
-    data = ConversationRecordSerializer(many=True)
+    data = ConversationRecordSerializer(many=True)  # type: ignore[assignment]
 
 
 class MessagePageSerializer(_PageSerializer):
     """A page of messages."""
 
-    data = MessageRecordSerializer(many=True)
+    data = MessageRecordSerializer(many=True)  # type: ignore[assignment]
 
 
 class TicketPageSerializer(_PageSerializer):
     """A page of tickets."""
 
-    data = TicketRecordSerializer(many=True)
+    data = TicketRecordSerializer(many=True)  # type: ignore[assignment]

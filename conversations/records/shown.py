@@ -147,5 +147,5 @@ def _person(row: Mapping[str, Any], at: str) -> dict[str, str]:
 
 def _thumbs(org: Organization, turns: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
     said = AnswerLabel.objects.for_org(org).filter(turn__in=list(turns), by=AnswerLabel.By.VISITOR)
-    words = {AnswerLabel.Verdict.RIGHT: "up", AnswerLabel.Verdict.WRONG: "down"}
+    words: dict[str, str] = {AnswerLabel.Verdict.RIGHT: "up", AnswerLabel.Verdict.WRONG: "down"}
     return {turn: words[verdict] for turn, verdict in said.values_list("turn_id", "verdict")}
