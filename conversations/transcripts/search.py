@@ -145,7 +145,7 @@ def _page(
     ids = [key for key, _ in keys]
     first = Message.objects.for_org(filters.org).filter(conversation=OuterRef("pk"), author=Message.Author.VISITOR)
     begins = Subquery(first.order_by("seq", "part").annotate(start=Left("text", 300)).values("start")[:1])
-    rows = {
+    rows: dict[uuid.UUID, Any] = {
         row.pk: row
         for row in Conversation.objects.for_org(filters.org)
         .filter(pk__in=ids)
