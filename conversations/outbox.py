@@ -24,7 +24,10 @@ FIRST_PAUSE = dt.timedelta(seconds=30)
 BATCH = 50
 # A sender that dies in mid-send leaves its item to the others after this time.
 LEASE = dt.timedelta(minutes=5)
-SENDERS: dict[str, Callable[[OutboxItem], None]] = {
+# What stands in the error of an item that was done with without sending anything.
+NOT_NEEDED = "Not needed: it was seen, is switched off, or there is no address."
+# Each makes one attempt and says whether there was anything to send.
+SENDERS: dict[str, Callable[[OutboxItem], bool]] = {
     OutboxItem.Kind.TICKET_EMAIL: mail.send_ticket,
     OutboxItem.Kind.REPLY_EMAIL: mail.send_replies,
     OutboxItem.Kind.WEBHOOK: hooks.send,
@@ -41,13 +44,13 @@ def send_due() -> int:
         if item is None:
             break
         try:
-            SENDERS[item.kind](item)
+            was_sent = SENDERS[item.kind](item)
         except Exception as error:
             _put_off(item, error.message[:500] if isinstance(error, HaloError) else type(error).__name__)
         else:
             # Whoever has it by now: it was sent.
-            _items(item).update(done_at=timezone.now(), dead_at=None, error="")
-            sent += 1
+            _items(item).update(done_at=timezone.now(), dead_at=None, error="" if was_sent else NOT_NEEDED)
+            sent += was_sent
     return sent
 
 

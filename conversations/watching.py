@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -51,6 +51,16 @@ class LiveEvent:
 WAITING = LiveEvent("waiting")
 # Ends with whether the stream is over.
 Events = Generator[LiveEvent, None, bool]
+
+
+class Told(Protocol):
+    """The events of one reader, who holds a place until `close`."""
+
+    def __iter__(self) -> Iterator[LiveEvent]: ...
+
+    def close(self) -> None:
+        """Gives the place back, once."""
+        ...
 
 
 class Watch:

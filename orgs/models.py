@@ -250,6 +250,30 @@ class IdentitySecret(Expiring):
         return self.label or f"…{self.hint}"
 
 
+class ApiKey(Expiring):
+    """A key that tools of the organisation's own read its records with; only its hash is kept."""
+
+    class Scope(models.TextChoices):
+        CONVERSATIONS = "conversations", "Conversations"
+        MESSAGES = "messages", "Messages"
+        TICKETS = "tickets", "Tickets"
+
+    label = models.CharField(max_length=100, help_text="What reads with this key, for example “Data warehouse”.")
+    # SECURITY: 256 random bits, so that one round of SHA-256 protects them; found by exact match.
+    value_hash = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=20, editable=False, help_text="The last characters, to tell keys apart.")
+    scopes = models.JSONField("may read", default=list)
+    last_used_at = models.DateTimeField("last used", null=True, blank=True, editable=False)
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return self.label or f"…{self.hint}"
+
+
 class AuditEntry(models.Model):
     """Who did what, when and from where; append-only by a trigger in the database.
 

@@ -63,6 +63,11 @@ def new_widget_key() -> str:
     return "ab_live_" + random.token_urlsafe(24)
 
 
+def new_api_key() -> str:
+    """A key that reads an organisation's records: `halo_read_` and 256 random bits."""
+    return "halo_read_" + random.token_urlsafe(32)
+
+
 def new_identity_secret() -> str:
     """A signing secret: `ha_secret_` and 256 random bits."""
     return "ha_secret_" + random.token_urlsafe(32)

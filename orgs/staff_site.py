@@ -35,6 +35,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("conversations.Conversation", "forum", "What visitors asked and what they were answered."),
             ("conversations.Ticket", "confirmation_number", "Work that was handed to a team."),
             ("conversations.CannedReply", "quickreply", "Replies that are kept ready for the inbox."),
+            ("export", "download", "Conversations and messages as files."),
         ),
     ),
     (
@@ -72,6 +73,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("conversations.Webhook", "webhook", "Other systems that are told of tickets."),
             ("conversations.OutboxItem", "outbox", "E-mails and calls that went out, or were given up."),
             ("privacy", "shield_person", "Export or erase a person; how long things are kept."),
+            ("orgs.ApiKey", "api", "Keys that tools of yours read conversations and tickets with."),
             ("orgs.AuditEntry", "history", "Who did what, and when."),
         ),
     ),

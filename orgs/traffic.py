@@ -19,7 +19,7 @@ import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -169,7 +169,7 @@ def read(org_id: uuid.UUID, *, now: float) -> Traffic:
             pipe.zrevrange(_key(org_id, site), 0, MOST_ORIGINS - 1, withscores=True)
         for ago in range(SLICES):
             pipe.hgetall(_key(org_id, str(newest - ago)))
-        found = cast(list[Any], pipe.execute())
+        found = pipe.execute()
     kept, sites, slices = found[0], found[1 : 1 + len(Site)], found[1 + len(Site) :]
     last = {name: made for name, text in kept.items() if not name.startswith("key:") and (made := _arrival(text))}
     hour, day = Counter[str](), Counter[str]()

@@ -121,6 +121,10 @@ WRITES = {
     "PUT": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
     "DELETE": {"nobody": 401, "key": 405, "revoked": 401, "teammate": 401},
 }
+# For API keys, and a widget key is none; what they may do is in tests/conversations/test_records.py.
+RECORDS = {
+    method: {"nobody": 401, "key": 401, "revoked": 401, "teammate": 401} for method in ("GET", "POST", "PUT", "DELETE")
+}
 # Every address outside the staff's pages, which have a matrix of their own: what each method answers to nobody, to the
 # holder of a widget key, to one with a revoked key, and to a teammate who is logged in. 404 and 405 are the same for all.
 TABLE: dict[str, dict[str, dict[str, int]]] = {
@@ -151,6 +155,9 @@ TABLE: dict[str, dict[str, dict[str, int]]] = {
     "api/sdk/sessions/<str:session_id>/messages": READS,
     "api/sdk/sessions/<str:session_id>/events": READS,
     "api/sdk/sessions/<str:session_id>/images/<str:image_id>": READS,
+    "api/v1/conversations": RECORDS,
+    "api/v1/messages": RECORDS,
+    "api/v1/tickets": RECORDS,
     "api/sdk/sessions/<str:session_id>/handover": WRITES
     | {"POST": {"nobody": 401, "key": 404, "revoked": 401, "teammate": 401}},
 }

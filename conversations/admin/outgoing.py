@@ -21,7 +21,13 @@ from orgs.staff_admin import StaffAdmin, acting, when
 from orgs.staff_forms import GraceForm
 from orgs.staff_lists import BoundedPaginator, ScopedRelatedFilter
 
-STATES = {"Delivered": "success", "Waiting": "info", "Trying again": "warning", "Given up": "danger"}
+STATES = {
+    "Delivered": "success",
+    "Not needed": "info",
+    "Waiting": "info",
+    "Trying again": "warning",
+    "Given up": "danger",
+}
 
 
 @admin.register(Webhook)
@@ -117,7 +123,7 @@ class StateFilter(admin.SimpleListFilter):
         return [("dead", "Given up"), ("waiting", "Waiting or being tried"), ("done", "Delivered")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        found = {
+        found: dict[str, Any] | None = {
             "dead": {"dead_at__isnull": False},
             "waiting": {"dead_at": None, "done_at": None},
             "done": {"done_at__isnull": False},
@@ -134,7 +140,7 @@ class DeliveryAdmin(StaffAdmin):
     list_display = ("what", "state", "tried", "error", "created_at")
     list_display_links = ("what",)
     list_filter = (StateFilter, "kind", ("webhook", ScopedRelatedFilter), "created_at")
-    list_select_related = ("ticket", "webhook")
+    list_select_related = ("ticket__team", "webhook", "conversation__session__end_user")
     ordering = ("-pk",)
     sortable_by = ()
     paginator = BoundedPaginator
@@ -146,19 +152,23 @@ class DeliveryAdmin(StaffAdmin):
     actions_detail: ClassVar[list[str]] = ["repeat"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("ticket", "webhook", "repeated_by")
+        return super().get_queryset(request).select_related(*self.list_select_related, "repeated_by")
 
     @admin.display(description="Delivery")
     def what(self, obj: OutboxItem) -> str:
-        told = (obj.payload or {}).get("type") if obj.kind == OutboxItem.Kind.WEBHOOK else None
-        about = f" about #{obj.ticket.number}" if obj.ticket is not None else ""
-        to = f" to {obj.webhook}" if obj.webhook is not None else ""
-        return f"{told or obj.get_kind_display()}{about if told else ''}{to}"
+        number = f"#{obj.ticket.number}" if obj.ticket is not None else ""
+        if obj.kind == OutboxItem.Kind.WEBHOOK:
+            told = (obj.payload or {}).get("type", "A call")
+            return f"{told} {number} to {obj.webhook}".replace("  ", " ")
+        if obj.kind == OutboxItem.Kind.TICKET_EMAIL and obj.ticket is not None:
+            return f"E-mail about {number} to {obj.ticket.team}"
+        person = obj.conversation.session.end_user if obj.conversation is not None else None
+        return f"E-mail to {person or 'a visitor'} about a reply"
 
     @display(description="State", label=STATES)
     def state(self, obj: OutboxItem) -> str:
         if obj.done_at is not None:
-            return "Delivered"
+            return "Not needed" if obj.error else "Delivered"
         if obj.dead_at is not None:
             return "Given up"
         return "Trying again" if obj.attempts else "Waiting"

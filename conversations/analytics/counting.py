@@ -13,6 +13,8 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from conversations.analytics.days import count_days
+from conversations.analytics.gaps import take_up
 from conversations.analytics.numbers import OF_TURNS, TURNS
 from conversations.models import HourNumbers, Turn
 from orgs.models import Organization
@@ -38,6 +40,8 @@ def run(*, now: dt.datetime | None = None) -> None:
     for org in Organization.objects.all():
         try:
             count_hours(org=org, now=now)
+            count_days(org=org, now=now)
+            take_up(org=org, now=now)
         except DatabaseError:
             # One organisation's trouble must not keep the others from being counted.
             log.exception("counting_failed", org=str(org.pk))

@@ -174,7 +174,7 @@ def _tiles(
             None if latest.unpriced and not latest.cost else float(latest.cost),
             [float(day.cost) for day in usual], [float(day.cost) for day in shown],
             lambda value: money(Decimal(f"{value:.2f}"), org.currency), least=0.5,
-            link="",
+            link=f"{reverse('numbers')}?org={org.pk}",
             notes=((f"{latest.unpriced:,} answers without a known price", ""),) if latest.unpriced else (),
         ),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from conversations.streaming import Event
-from conversations.watching import Watch
+from conversations.watching import Told
 from halo.api.exceptions import error_body
 from halo.errors import HaloError
 
@@ -24,7 +24,7 @@ def as_events(events: Iterable[Event], *, request_id: str, headers: dict[str, st
     return _response((_framed(event, request_id).encode() for event in events), EVENT_STREAM, headers)
 
 
-def as_live(watch: Watch) -> StreamingHttpResponse:
+def as_live(watch: Told) -> StreamingHttpResponse:
     """A conversation as it goes on; the id of a `message` is what `Last-Event-ID` takes up again."""
     response = _response(_live(watch), EVENT_STREAM, {})
     # Also where not one event was asked for: a generator that was never begun would not be ended either.
@@ -57,7 +57,7 @@ def _framed(event: Event, request_id: str) -> str:
     return f"id: {event.at}\nevent: {event.kind}\ndata: {_json(data)}\n\n"
 
 
-def _live(watch: Watch) -> Iterator[bytes]:
+def _live(watch: Told) -> Iterator[bytes]:
     for event in watch:
         if event.kind == "waiting":
             yield b": still here\n\n"

@@ -83,7 +83,9 @@ def read_ticket(ticket: Ticket) -> Aside:
 def _earlier(org: uuid.UUID, person: EndUser | None, *, but: uuid.UUID | None) -> list[Conversation]:
     if person is None:
         return []
-    rows = Conversation.objects.for_org(org).filter(session__end_user=person).exclude(pk=but)
+    rows = Conversation.objects.for_org(org).filter(session__end_user=person)
+    if but is not None:
+        rows = rows.exclude(pk=but)
     return list(rows.order_by("-last_message_at")[:MOST_EARLIER])
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from conversations.inbox.ticketing import people_of
 from conversations.models import Ticket
-from orgs.models import Organization, Team
+from orgs.models import Organization, Team, User
 
 # What one chooses instead of a moment.
 SNOOZES = {"hour": "For an hour", "evening": "For four hours", "tomorrow": "Until tomorrow", "week": "For a week"}
@@ -23,7 +23,7 @@ class TicketForm(forms.Form):
     status = forms.ChoiceField(choices=Ticket.Status.choices, required=False)
     priority = forms.ChoiceField(choices=Ticket.Priority.choices, required=False)
     team = forms.ModelChoiceField(queryset=Team.objects.none(), required=False)
-    assignee = forms.ModelChoiceField(queryset=None, required=False)
+    assignee = forms.ModelChoiceField(queryset=User.objects.none(), required=False)
     due_at = forms.DateTimeField(required=False, input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%z"])
     snooze = forms.ChoiceField(choices=list(SNOOZES.items()), required=False)
 

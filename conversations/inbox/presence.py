@@ -70,10 +70,15 @@ def who_is_at(org_id: uuid.UUID, abouts: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     except wire.WireAway:
         return {}
     return {
-        about: [Here(*member.split(" ", 1), writes=member in found[place * 2 + 1]) for member in found[place * 2]]
+        about: [_read(member, writes=member in found[place * 2 + 1]) for member in found[place * 2]]
         for place, about in enumerate(abouts)
         if found[place * 2]
     }
+
+
+def _read(member: str, *, writes: bool) -> Here:
+    key, _, name = member.partition(" ")
+    return Here(key, name, writes=writes)
 
 
 def _keys(org_id: uuid.UUID, about: uuid.UUID) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,7 @@ class InboxWatch:
         self._place.leave()
 
 
-def _events(page: Page) -> Iterator[LiveEvent]:
+def _events(page: Page) -> Generator[LiveEvent, None, None]:
     ends_at = time.monotonic() + LIFETIME_SECONDS
     yield WAITING
     told: dict[str, Any] = {}

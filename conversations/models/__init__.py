@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conversations.models.inbox import CannedReply, Note, Whisper
-from conversations.models.numbers import HourNumbers
+from conversations.models.numbers import DayArticle, DayConversations, HourNumbers, UnansweredQuestion
 from conversations.models.outgoing import OutboxItem, Webhook
 from conversations.models.privacy import Erasure
 from conversations.models.talk import WORDS, Conversation, Message, MessageImage
@@ -17,6 +17,8 @@ __all__ = [
     "AnswerLabel",
     "CannedReply",
     "Conversation",
+    "DayArticle",
+    "DayConversations",
     "Erasure",
     "HourNumbers",
     "IdempotencyKey",
@@ -29,6 +31,7 @@ __all__ = [
     "ToolCall",
     "Turn",
     "TurnTrace",
+    "UnansweredQuestion",
     "Webhook",
     "Whisper",
 ]

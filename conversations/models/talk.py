@@ -6,6 +6,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
@@ -73,6 +74,8 @@ class Conversation(TenantModel):
     agent_version = models.ForeignKey(AgentVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     has_images = models.BooleanField(default=False)
     verified = models.BooleanField(default=False)
+    # Set by a trigger on every change, so that what reads the records in turn misses none.
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     # Where it comes from (conversations.bulk), and by what it is known there, so that it is brought in once.
     origin = models.CharField(
@@ -102,6 +105,7 @@ class Conversation(TenantModel):
                 fields=["org", "-last_message_at", "id"], condition=Q(has_error=True), name="conversation_errors"
             ),
             models.Index(fields=["org", "origin", "id"], condition=~Q(origin=""), name="conversation_origin"),
+            models.Index(fields=["org", "updated_at", "id"], name="conversation_updated"),
         ]
 
     def __str__(self) -> str:
@@ -124,6 +128,10 @@ class Message(TenantModel):
         MESSAGE = 0
         REPLY = 1
 
+    # `message_stored` begins with it: no index of a table that grows so fast may be the beginning of another.
+    org = models.ForeignKey(
+        "orgs.Organization", on_delete=models.PROTECT, related_name="+", verbose_name="organisation", db_index=False
+    )
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="messages")
     turn = models.ForeignKey(
@@ -144,6 +152,7 @@ class Message(TenantModel):
         indexes = [
             models.Index(fields=["conversation", "seq", "part"], name="message_transcript"),
             models.Index(fields=["turn"], name="message_turn"),
+            models.Index(fields=["org", "id"], name="message_stored"),
             # An expression, not a column: the chat path neither writes nor reads it.
             GinIndex(F("org"), SearchVector("text", config=WORDS), name="message_words"),
         ]

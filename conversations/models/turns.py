@@ -133,6 +133,12 @@ class Turn(TenantModel):
             models.Index(
                 fields=["conversation", "routing_rule"], condition=Q(routing_rule__isnull=False), name="turn_routed"
             ),
+            # The few that the agent had no answer to (conversations.analytics.gaps).
+            models.Index(
+                fields=["org", "-accepted_at"],
+                condition=Q(answer_type=AnswerType.NOT_IN_KNOWLEDGE) | Q(withheld=True),
+                name="turn_unknown",
+            ),
         ]
 
     def __str__(self) -> str:

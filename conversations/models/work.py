@@ -74,6 +74,7 @@ class Ticket(TenantModel):
                 name="ticket_assignee",
             ),
             models.Index(fields=["snoozed_until"], condition=Q(status="snoozed"), name="ticket_snoozed"),
+            models.Index(fields=["org", "updated_at", "id"], name="ticket_updated"),
         ]
 
     def __str__(self) -> str:

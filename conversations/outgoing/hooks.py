@@ -36,14 +36,14 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
-def send(item: OutboxItem) -> None:
-    """One attempt; raises halo.outgoing.client.NotReached or NotTaken. A webhook that is switched off is sent nothing.
+def send(item: OutboxItem) -> bool:
+    """One attempt; raises halo.outgoing.client.NotReached or NotTaken. False where the webhook is switched off.
 
     A receiver that answers 410 wants no more, and is switched off.
     """
     hook = item.webhook
     if hook is None or not hook.is_active:
-        return
+        return False
     now = timezone.now()
     body = json.dumps(item.payload, ensure_ascii=False, separators=(",", ":")).encode()
     release_connection()
@@ -59,6 +59,7 @@ def send(item: OutboxItem) -> None:
         Webhook.objects.for_org(hook.org_id).filter(pk=hook.pk).update(is_active=False)
     if not 200 <= answer.status < 300:
         raise NotTaken(answer.status)
+    return True
 
 
 def signed(hook: Webhook, *, message_id: str, body: bytes, now: dt.datetime) -> dict[str, str]:

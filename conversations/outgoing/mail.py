@@ -32,11 +32,11 @@ def queue_reply(message: Message, *, now: dt.datetime) -> None:
     )
 
 
-def send_ticket(item: OutboxItem) -> None:
-    """Tells the ticket's team of it."""
+def send_ticket(item: OutboxItem) -> bool:
+    """Tells the ticket's team of it; False where that has no address."""
     ticket = item.ticket
     if ticket is None or ticket.team is None or not ticket.team.email:
-        return
+        return False
     release_connection()
     EmailMessage(
         subject=_one_line(f"[#{ticket.number}] {ticket.subject}"),
@@ -44,19 +44,23 @@ def send_ticket(item: OutboxItem) -> None:
         to=[ticket.team.email],
         headers={"Message-ID": _message_id(item)},
     ).send()
+    return True
 
 
-def send_replies(item: OutboxItem) -> None:
-    """Mails the visitor what teammates wrote and no browser of theirs has shown; once, in one e-mail."""
+def send_replies(item: OutboxItem) -> bool:
+    """Mails the visitor what teammates wrote and no browser of theirs has shown, once, in one e-mail.
+
+    False where there is nothing of that, or no address.
+    """
     conversation, payload = item.conversation, item.payload
     if conversation is None or not isinstance(payload, dict):
-        return
+        return False
     # SECURITY: an address that is stored with the person whose session it is; never one out of a message.
     person = conversation.session.end_user
     replies = _unseen(conversation)
     # Where more was written since, that has an item of its own, which takes these words along.
     if person is None or not _is_address(person.email) or not replies or str(replies[-1].pk) != payload["message"]:
-        return
+        return False
     who = str(replies[-1].person) if replies[-1].person is not None else conversation.org.name
     words = "\n\n".join(reply.text for reply in replies)
     answers_to = _answers_to(conversation)
@@ -71,6 +75,7 @@ def send_replies(item: OutboxItem) -> None:
         headers={"Message-ID": _message_id(item), "Auto-Submitted": "auto-generated"},
     ).send()
     Conversation.objects.for_org(conversation.org_id).filter(pk=conversation.pk).update(visitor_mailed=replies[-1].pk)
+    return True
 
 
 def _unseen(conversation: Conversation) -> list[Message]:

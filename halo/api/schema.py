@@ -89,3 +89,13 @@ class WidgetKeySchema(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "description": "A publishable widget key (`ab_live_...`)."}
+
+
+class ApiKeySchema(OpenApiAuthenticationExtension):
+    """`Authorization: Bearer halo_read_...`."""
+
+    target_class = "orgs.api_authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key that reads records (`halo_read_...`)."}

@@ -6,12 +6,14 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 
 from orgs import logins
+from orgs.admin.api_keys import ApiKeyAdmin
 from orgs.admin.keys import IdentitySecretAdmin, WidgetKeyAdmin
 from orgs.admin.organizations import OrganizationAdmin
 from orgs.admin.people import MembershipAdmin, TeamAdmin, UserAdmin
 from orgs.admin.record import AuditEntryAdmin
 
 __all__ = [
+    "ApiKeyAdmin",
     "AuditEntryAdmin",
     "IdentitySecretAdmin",
     "MembershipAdmin",

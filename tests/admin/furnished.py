@@ -24,6 +24,7 @@ from conversations.models import (
     Webhook,
 )
 from orgs import audit
+from orgs.api_keys import create_api_key
 from orgs.models import AuditEntry, Membership, Team, User
 from sessions.models import ChatSession, Company, EndUser, Event
 from tests.cast import House
@@ -69,12 +70,19 @@ def furnish(house: House, owner: User) -> Furnished:
         org=org, label=f"{name} help desk", url="https://hooks.example/in", secret="whsec_eA=="
     )
     delivery = OutboxItem.objects.create(
-        org=org, kind="webhook", key=f"msg_{name}", webhook=hook, ticket=ticket, payload={"type": f"{name}.test"}
+        org=org,
+        kind="webhook",
+        key=f"msg_{name}",
+        webhook=hook,
+        ticket=ticket,
+        payload={"type": f"{name}.test"},
+        dead_at=now,
     )
     event = Event.objects.create(
         org=org, session=conversation.session, end_user=person, event_type=f"{name} click", created_at=now
     )
     entry = audit.record(org=org, actor=None, action=f"{name.lower()}.tested")
+    reader, _ = create_api_key(org=org, label=f"{name} warehouse", scopes=["messages"], by=None)
     rows = [
         org,
         team,
@@ -92,6 +100,7 @@ def furnish(house: House, owner: User) -> Furnished:
         delivery,
         event,
         entry,
+        reader,
         house.agent,
     ]
     rows += [house.agent.current_version, house.key, house.secret, Membership.objects.get(org=org, user=owner)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ AWAY = "Our team is away at the moment."
 GOLD = {"source": "user", "key": "plan", "op": "is", "value": "gold"}
 HUMAN = "I want to talk to a human"
 NEVER_THERE = {day: [] for day in DAYS}
+
+
+def unnumbered(answer: dict[str, Any]) -> str:
+    """An answer's text without the number of the ticket that it opened."""
+    return re.sub(r"\n\nTicket #\d+\Z", "", answer["text"])
 
 
 @pytest.fixture
@@ -115,19 +121,20 @@ def test_outside_the_teams_hours_the_answer_says_so_once(
     # A change of the team is seen by the very next message.
     Team.objects.filter(pk=team.pk).update(hours=NEVER_THERE)
     away = visitor.told(HUMAN)
-    assert away["text"].endswith(f"A person will get back to you.\n\n{AWAY}")
+    number = Ticket.objects.order_by("-number").values_list("number", flat=True)[0]
+    assert away["text"].endswith(f"A person will get back to you.\n\n{AWAY}\n\nTicket #{number}")
     assert turn_of(away).explanation["away"] == AWAY
 
     # A model that calls for a person is told, and where it does not say it, we do.
     for text, answered in (("Done.", f"Done.\n\n{AWAY}"), (f"Done. {AWAY}", f"Done. {AWAY}")):
         model.reply(tool_calls=[("escalate", {"reason": "Stuck."})]).reply(text)
-        assert visitor.told("It fails")["text"] == answered
+        assert unnumbered(visitor.told("It fails")) == answered
         told = next(message["content"] for message in model.requests[-1].messages if message["role"] == "tool")
         assert AWAY in told
     # Nobody is called in: nothing is said about anybody's hours.
     assert AWAY not in visitor.told("Hello there")["text"]
     Team.objects.filter(pk=team.pk).update(away_text="Bald {wieder} da.")
-    assert visitor.told(HUMAN)["text"].endswith("\n\nBald {wieder} da.")
+    assert unnumbered(visitor.told(HUMAN)).endswith("\n\nBald {wieder} da.")
 
 
 def test_an_apology_and_an_acknowledgement_say_so_too(
@@ -137,13 +144,13 @@ def test_an_apology_and_an_acknowledgement_say_so_too(
     Team.objects.filter(pk=team.pk).update(hours=NEVER_THERE)
     model.reply(status=400)
     apology = visitor.told("Hello")
-    assert apology["text"] == f"Sorry, we took note.\n\n{AWAY}"
+    assert apology["text"] == f"Sorry, we took note.\n\n{AWAY}\n\nTicket #1"
     assert (turn_of(apology).explanation["by"], turn_of(apology).explanation["team"]) == ("failure", "Billing")
 
     RoutingRule.objects.create(
         org=cast.acme.org, agent=cast.acme.agent, team=team, name="Money", phrases="refund", acknowledgement="Noted."
     )
-    assert visitor.told("refund")["text"] == f"Noted.\n\n{AWAY}"
+    assert visitor.told("refund")["text"] == f"Noted.\n\n{AWAY}\n\nTicket #2"
     Team.objects.filter(pk=team.pk).update(hours={day: ["00:00-24:00"] for day in DAYS})
     assert visitor.told("refund")["text"] == "Noted."
 

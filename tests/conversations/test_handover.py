@@ -89,7 +89,7 @@ def test_the_ticket_that_an_escalation_opened_is_taken(visitor: Visitor) -> None
 def test_outside_the_teams_hours_the_visitor_is_told_when_it_is_back(visitor: Visitor, cast: Cast) -> None:
     with_team(cast, hours=CLOSED, away_text="We are back {opens}.")
     body = press(visitor, visitor.told()["session_id"]).json()
-    assert body["text"].endswith("We are back later.")
+    assert body["text"].endswith("We are back later.\n\nTicket #1"), "the chat has become a ticket"
 
 
 def test_an_agent_that_never_hands_over_by_itself_still_does_when_asked(visitor: Visitor, cast: Cast) -> None:

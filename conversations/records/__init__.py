@@ -1,0 +1,1 @@
+"""What people take away, and what tools of an organisation's own read: conversations, messages, tickets."""
