@@ -160,7 +160,7 @@ def _calls(value: Any, place: int) -> list[Call]:
         function = call.get("function") if isinstance(call, dict) else None
         name = function.get("name") if isinstance(function, dict) else None
         arguments = function.get("arguments") if isinstance(function, dict) else None
-        if not isinstance(name, str) or not name or not isinstance(arguments, str):
+        if call is None or not isinstance(name, str) or not name or not isinstance(arguments, str):
             raise BadLine(f"Message {place} has a tool call without a name, or without arguments as text.")
         key = str(call.get("id") or f"call-{place}")
         calls.append(Call(id=storable(key), name=storable(name), arguments=storable(arguments)))

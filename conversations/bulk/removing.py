@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from conversations.models import (
     AnswerLabel,
@@ -53,6 +55,7 @@ def remove(*, org: Organization, origin: Conversation.Origin, progress: Progress
 def _remove(org: Organization, conversations: list[uuid.UUID], sessions: list[uuid.UUID]) -> None:
     turns = list(Turn.objects.for_org(org).filter(conversation__in=conversations).values_list("pk", flat=True))
     messages = Message.objects.for_org(org).filter(conversation__in=conversations)
+    rows: QuerySet[Any]
     # Straight to the rows: Django would fetch each of them first.
     for rows in (
         Ticket.objects.for_org(org).filter(session__in=sessions),

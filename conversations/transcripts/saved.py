@@ -17,7 +17,7 @@ from halo.errors import HaloError, InvalidRequest, NotFound
 from orgs import audit
 from orgs.models import Organization, User
 
-LONGEST_NAME = 80
+LONGEST_NAME, LONGEST_QUERY = 80, 2000
 MOST_SHOWN = 100
 
 
@@ -60,7 +60,7 @@ def save_view(*, filters: Filters, name: str, is_shared: bool, by: User) -> Save
     if filters.is_empty:
         raise InvalidRequest("Search or filter first: a view keeps what you looked for.", field="name")
     view = SavedView(org=filters.org, owner=by, name=name, query=filters.query, is_shared=is_shared)
-    if len(view.query) > SavedView._meta.get_field("query").max_length:
+    if len(view.query) > LONGEST_QUERY:
         raise InvalidRequest("That is too long to be kept.", field="name")
     try:
         with transaction.atomic():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ PAGE = 40
 # growing steps, and then whoever searches is asked whether to go on.
 FEW = 20_000
 EPOCH, MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
+_MARKS = re.compile(r"\*\*|`")
 STEPS = (120, 400, 1000, 1500)
 
 
@@ -143,7 +145,7 @@ def _page(
     ids = [key for key, _ in keys]
     first = Message.objects.for_org(filters.org).filter(conversation=OuterRef("pk"), author=Message.Author.VISITOR)
     begins = Subquery(first.order_by("seq", "part").annotate(start=Left("text", 300)).values("start")[:1])
-    rows = {
+    rows: dict[uuid.UUID, Any] = {
         row.pk: row
         for row in Conversation.objects.for_org(filters.org)
         .filter(pk__in=ids)
@@ -154,7 +156,8 @@ def _page(
     ordered = [rows[key] for key in (reversed(ids) if newer else ids) if key in rows]
     for row in ordered:
         author, text = hits.get(row.pk, ("", row.begins or ""))
-        row.hit_by, row.snippet = author, wanted.snippet(text)
+        # An agent's emphasis is drawn where it is read; in a line of a list it is in the way.
+        row.hit_by, row.snippet = author, wanted.snippet(_MARKS.sub("", text))
     return Found(rows=ordered, more=more, wanted=wanted)
 
 

@@ -30,7 +30,7 @@ class ParsedQuery(SearchQuery):
         super().__init__(parsed, search_type="raw")
         self.parsed = parsed
 
-    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> tuple[str, list[str]]:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
         return "%s::tsquery", [self.parsed]
 
 
