@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,11 +16,12 @@ from conversations.models import AnswerLabel, Conversation, Message, MessageImag
 from sessions.models import EndUser, Event
 from sessions.profile import RELATIONSHIP_COLUMNS
 
+BATCH = 20
 PROFILE = ("external_id", "name", "email", "email_verified", "custom_fields", "context", "first_seen", "last_seen")
 
 
 def export_person(person: EndUser, *, now: dt.datetime) -> Iterator[str]:
-    """The document in pieces: in memory is one conversation at a time, or one image.
+    """The document in pieces: in memory are some conversations at a time.
 
     What teammates think, prompts and bearer values are no part of it; images are base64.
     """
@@ -43,19 +45,27 @@ def export_person(person: EndUser, *, now: dt.datetime) -> Iterator[str]:
 
 def _conversations(person: EndUser) -> Iterator[Any]:
     org = person.org_id
-    theirs = Conversation.objects.for_org(org).filter(session__end_user=person).select_related("agent")
-    for talk in theirs.order_by("created_at", "pk").iterator(chunk_size=50):
-        told = dict(Turn.objects.for_org(org).filter(conversation=talk).values_list("pk", "snapshot"))
-        thumbs = AnswerLabel.objects.for_org(org).filter(turn__in=told, by=AnswerLabel.By.VISITOR)
+    theirs = Conversation.objects.for_org(org).filter(session__end_user=person)
+    keys = list(theirs.order_by("created_at", "pk").values_list("pk", flat=True))
+    for start in range(0, len(keys), BATCH):
+        talks = Conversation.objects.for_org(org).select_related("agent").in_bulk(keys[start : start + BATCH])
+        told = dict(Turn.objects.for_org(org).filter(conversation__in=talks).values_list("pk", "snapshot"))
+        thumbs = AnswerLabel.objects.for_org(org).filter(turn__in=list(told), by=AnswerLabel.By.VISITOR)
         rated = {label.turn_id: {"verdict": label.verdict, "comment": label.comment} for label in thumbs}
-        messages = Message.objects.for_org(org).filter(conversation=talk).order_by("seq", "part", "pk")
-        yield {
-            "id": talk.pk,
-            "started_at": talk.created_at,
-            "agent": talk.agent.name,
-            "language": talk.language,
-            "messages": [_message(message, told, rated) for message in messages],
-        }
+        said: dict[uuid.UUID, list[Message]] = {key: [] for key in talks}
+        messages = Message.objects.for_org(org).filter(conversation__in=talks)
+        for message in messages.order_by("conversation_id", "seq", "part", "pk"):
+            said[message.conversation_id].append(message)
+        for key in keys[start : start + BATCH]:
+            # What was deleted meanwhile is not there any more.
+            if key in talks:
+                yield {
+                    "id": key,
+                    "started_at": talks[key].created_at,
+                    "agent": talks[key].agent.name,
+                    "language": talks[key].language,
+                    "messages": [_message(message, told, rated) for message in said[key]],
+                }
 
 
 def _message(message: Message, told: dict[Any, Any], rated: dict[Any, Any]) -> dict[str, Any]:
