@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -108,8 +109,8 @@ def _judged(asked: Asked) -> dict[int, tuple[int, int]]:
     found = AnswerLabel.objects.for_org(asked.org).filter(
         created_at__gte=asked.since, turn__accepted_at__gte=asked.since
     )
-    verdicts: dict[object, dict[str, str]] = {}
-    version_of: dict[object, int] = {}
+    verdicts: dict[uuid.UUID, dict[str, str]] = {}
+    version_of: dict[uuid.UUID, int] = {}
     rows = found.order_by("-created_at", "-pk").values_list("turn_id", "turn__agent_version_id", "by", "verdict")
     for turn, version, by, verdict in rows[:MOST_LABELS]:
         verdicts.setdefault(turn, {})[by] = verdict

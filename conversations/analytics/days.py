@@ -7,6 +7,7 @@ conversation may also go on and move to a later day, so the last days are counte
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max
@@ -100,7 +101,7 @@ def _first(org: Organization, model: type[Conversation] | type[Turn], column: st
 
 def _count(statement: str, model: type[DayConversations] | type[DayArticle], org: Organization, day: dt.date) -> None:
     since = dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
-    values = {
+    values: dict[str, Any] = {
         "org": org.pk,
         "day": day,
         "since": since,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -70,7 +71,7 @@ def take_up(*, org: Organization, now: dt.datetime) -> int:
         texts = _texts(org, batch)
         keys = [key for key in batch if key in texts]
         release_connection()
-        vectors = embed([texts[key][0] for key in keys]) if keys else []
+        vectors: Iterable[Any] = embed([texts[key][0] for key in keys]) if keys else ()
         # Turns that were deleted meanwhile are left out.
         there = set(Turn.objects.for_org(org).filter(pk__in=keys).values_list("pk", flat=True))
         UnansweredQuestion.objects.bulk_create(
@@ -140,8 +141,8 @@ def _gap(
     )
 
 
-def _texts(org: Organization, turns: object) -> dict[uuid.UUID, tuple[str, uuid.UUID]]:
+def _texts(org: Organization, turns: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[str, uuid.UUID]]:
     """What was asked, and in which conversation, by turn."""
-    asked = Message.objects.for_org(org).filter(turn__in=list(turns), part=Message.Part.MESSAGE)  # type: ignore[call-overload]
+    asked = Message.objects.for_org(org).filter(turn__in=list(turns), part=Message.Part.MESSAGE)
     rows = asked.values_list("turn", "text", "conversation_id")
     return {turn: (text.strip() or WORDLESS, conversation) for turn, text, conversation in rows}

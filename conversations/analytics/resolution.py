@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Max, QuerySet, Sum
 
@@ -109,7 +110,7 @@ def _of_agent(rows: QuerySet[DayConversations], agent: uuid.UUID | None) -> Quer
     return rows if agent is None else rows.filter(agent_version__agent=agent)
 
 
-def _told(sums: Mapping[str, int], last: dt.date | None) -> Resolution:
+def _told(sums: Mapping[str, Any], last: dt.date | None) -> Resolution:
     total = sums["conversations"]
 
     def of(count: int) -> Interval | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count
@@ -56,19 +57,19 @@ def by_teammate(asked: Asked) -> list[Load]:
     return rows
 
 
-def _read(key: str, asked: Asked) -> list[tuple[object, ...]]:
+def _read(key: str, asked: Asked) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(_TICKETS.format(key=key), {"org": asked.org.pk, "since": asked.since, "until": asked.until})
         return list(cursor.fetchall())
 
 
-def _load(name: str, rest: list[object], taken_over: int = 0) -> Load:
+def _load(name: str, rest: list[Any], taken_over: int = 0) -> Load:
     opened, waiting, resolved, spam, typical, oldest = rest
     took = dt.timedelta(seconds=typical) if isinstance(typical, float) else None
-    return Load(name, int(opened), int(waiting), int(resolved), int(spam), took, oldest, taken_over)  # type: ignore[call-overload, arg-type]
+    return Load(name, int(opened), int(waiting), int(resolved), int(spam), took, oldest, taken_over)
 
 
-def _taken_over(org: Organization, since: dt.datetime, until: dt.datetime) -> dict[object, int]:
+def _taken_over(org: Organization, since: dt.datetime, until: dt.datetime) -> dict[Any, int]:
     """By the audit, whose index on actions this goes by."""
     entries = AuditEntry.objects.for_org(org).filter(
         action="conversation.take_over", created_at__gte=since, created_at__lt=until

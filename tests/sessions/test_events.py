@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conversations import housekeeping
+from conversations import forgetting, housekeeping
 from orgs.models import Organization
 from sessions import events
 from sessions.behaviour import summarise
@@ -102,7 +102,7 @@ def test_one_event_and_a_hundred_cost_the_same(site: Site, cast: Cast) -> None:
 
 
 def test_events_are_kept_as_long_as_the_organisation_says(site: Site, cast: Cast, monkeypatch: Any) -> None:
-    monkeypatch.setattr(housekeeping, "EVENTS", 2)
+    monkeypatch.setattr(forgetting, "EVENTS", 2)
     Organization.objects.filter(pk=cast.acme.org.pk).update(retain_events_days=10)
     now = timezone.now()
     for org in (cast.acme.org, cast.globex.org):
