@@ -10,10 +10,9 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from halo.api.addresses import client_address
 from halo.db import release_connection
 from halo.errors import HaloError
-from orgs import throttling
+from orgs import audit, throttling
 from orgs.api_keys import find_api_key, note_use
 from orgs.models import ApiKey, Organization
 
@@ -67,6 +66,6 @@ def _access_of(request: HttpRequest) -> ApiAccess:
     key = find_api_key(found.group(1), now=now) if found is not None else None
     if key is None:
         raise InvalidApiKey
-    note_use(key, now=now, address=client_address(request))
+    note_use(key, now=now, address=audit.address_of(request))
     release_connection()
     return ApiAccess(org=key.org, key_id=key.pk, scopes=frozenset(key.scopes))

@@ -73,7 +73,7 @@ def find_api_key(plain: str, *, now: dt.datetime) -> ApiKey | None:
     return found if found is not None and found.is_active(now=now) else None
 
 
-def note_use(key: ApiKey, *, now: dt.datetime, address: str) -> None:
+def note_use(key: ApiKey, *, now: dt.datetime, address: str | None) -> None:
     """Keeps when the key was used, to the minute, and writes into the audit once an hour that it reads."""
     before = key.last_used_at
     if before is not None and now - before < USED_EVERY:

@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse, reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
@@ -198,7 +199,7 @@ class StaffSite(UnfoldAdminSite):
         if page is None or not page.has_module_permission(request):
             return None
         link = reverse(f"{self.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
-        return {"title": str(model._meta.verbose_name_plural).capitalize(), "link": link}
+        return {"title": capfirst(str(model._meta.verbose_name_plural)), "link": link}
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
