@@ -88,8 +88,8 @@ PLAIN: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "install": (BUILDERS, NOBODY),
     "install_state": (BUILDERS, NOBODY),
     "privacy": (MANAGERS, NOBODY),
-    "privacy_export": (NOBODY, NOBODY),  # who names nobody gets nothing: test_privacy
-    "privacy_erase": (NOBODY, NOBODY),
+    "privacy_export": (MANAGERS, NOBODY),
+    "privacy_erase": (NOBODY, MANAGERS),
 }
 # Actions on chosen rows.
 BULK: dict[tuple[str, str], frozenset[str]] = {
