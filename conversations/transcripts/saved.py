@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
-from django.http import QueryDict
 
 from conversations.models import SavedView
-from conversations.transcripts.filters import Filters, read_filters
+from conversations.transcripts.filters import Filters
 from halo.api.strict_json import storable
 from halo.errors import HaloError, InvalidRequest, NotFound
 from orgs import audit
@@ -45,11 +44,6 @@ def views_for(*, org: Organization, person: User) -> Views:
     rows = list(visible.select_related("owner").order_by(Lower("name"), "pk")[:MOST_SHOWN])
     own = [row for row in rows if row.owner_id == person.pk]
     return Views(own=own, shared=[row for row in rows if row.owner_id != person.pk])
-
-
-def filters_of(view: SavedView) -> Filters:
-    """What the view asks for today; raises NotFound where it names what is gone."""
-    return read_filters(view.org, QueryDict(view.query).dict())
 
 
 def save_view(*, filters: Filters, name: str, is_shared: bool, by: User) -> SavedView:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.postgres.search import SearchVector
-from django.db.models import OuterRef, Q, Subquery
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.db.models import BooleanField, Func, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Left
 
 from conversations.models import WORDS, Conversation, Message, Turn
@@ -20,12 +20,12 @@ from halo.ids import parse_uuid
 
 PAGE = 40
 # Up to so many messages with the words, the index names them all, and their conversations are put in order. Words that
-# more messages have are met soon on the way back in time: so many conversations are looked through for a page, in
-# growing steps, and then whoever searches is asked whether to go on.
+# more messages have are met soon on the way back in time: a page looks through so many conversations, a few at first
+# and then as many as the words' share of those makes likely, and then whoever searches is asked whether to go on.
 FEW = 20_000
 EPOCH, MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
 _MARKS = re.compile(r"\*\*|`")
-STEPS = (120, 400, 1000, 1500)
+FIRST_STEP, LONGEST_STEP, LOOKED_THROUGH = 150, 1000, 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +88,51 @@ def find(
             theirs = theirs.filter(Q(pk=key) | Q(pk__in=of_turn) | Q(pk__in=of_message))
         elif not wanted:
             return Found(wanted=wanted)
-        elif _are_few(filters, wanted):
-            theirs = theirs.filter(pk__in=_said(filters, wanted).values("conversation"))
+        elif (few := _few(filters, wanted)) is not None:
+            theirs = theirs.filter(_Among(few))
         else:
             return _walk(filters, theirs, wanted, place, newer=newer, size=size)
     keys = _keys(theirs, place, newer=newer, most=size + 1)
     return _page(filters, keys[:size], wanted, more=len(keys) > size, newer=newer)
 
 
-def _said(filters: Filters, wanted: Wanted) -> Any:
-    """Messages with the words; the same expression as the index on messages."""
-    searched = Message.objects.for_org(filters.org).annotate(words=SearchVector("text", config=WORDS))
-    return searched.filter(words=wanted.query)
+class _Unindexed(Func):
+    """The words of a text in an expression that no index has, for the few messages of a few conversations.
+
+    The index would first name every message in the organisation that has them.
+    """
+
+    template = f"to_tsvector('{WORDS}', %(expressions)s)"
+    output_field = SearchVectorField()
 
 
-def _are_few(filters: Filters, wanted: Wanted) -> bool:
-    return bool(_said(filters, wanted).order_by().values("pk")[: FEW + 1].count() <= FEW)
+class _Among(Func):
+    """Whether the id is among these; one value, where a list of thousands would be parsed one by one.
+
+    A list and no subquery: estimates of how many messages have a word are rough, and on some of them the planner read
+    the words of every conversation.
+    """
+
+    template = '"conversations_conversation"."id" = ANY(%(expressions)s::uuid[])'
+    output_field = BooleanField()
+    conditional = True
+
+    def __init__(self, keys: set[uuid.UUID]) -> None:
+        super().__init__(Value("{" + ",".join(map(str, keys)) + "}"))
+
+
+def _said(filters: Filters, wanted: Wanted, of: Sequence[uuid.UUID] | None = None) -> Any:
+    """Messages with the words: of these conversations, or all of them by the same expression as the index has."""
+    rows = Message.objects.for_org(filters.org)
+    if of is None:
+        return rows.annotate(words=SearchVector("text", config=WORDS)).filter(words=wanted.query)
+    return rows.filter(conversation__in=of).annotate(words=_Unindexed("text")).filter(words=wanted.query)
+
+
+def _few(filters: Filters, wanted: Wanted) -> set[uuid.UUID] | None:
+    """The conversations with the words; None where they are too many messages'."""
+    keys = list(_said(filters, wanted).order_by().values_list("conversation_id", flat=True)[: FEW + 1])
+    return set(keys) if len(keys) <= FEW else None
 
 
 def _keys(theirs: Any, place: Place | None, *, newer: bool, most: int) -> list[tuple[uuid.UUID, dt.datetime]]:
@@ -122,17 +151,21 @@ def _keys(theirs: Any, place: Place | None, *, newer: bool, most: int) -> list[t
 def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *, newer: bool, size: int) -> Found:
     """Looks through conversations one after the other for words that many messages have."""
     hits: list[tuple[uuid.UUID, dt.datetime]] = []
-    for step in STEPS:
+    seen, step = 0, FIRST_STEP
+    while seen < LOOKED_THROUGH:
         walked = _keys(theirs, place, newer=newer, most=step)
         if walked:
             place = Place(walked[-1][1], walked[-1][0])
-            said = _said(filters, wanted).filter(conversation__in=[key for key, _ in walked])
+            said = _said(filters, wanted, [key for key, _ in walked])
             having = set(said.order_by().values_list("conversation_id", flat=True))
             hits += [entry for entry in walked if entry[0] in having]
         if len(hits) > size:
             return _page(filters, hits[:size], wanted, more=True, newer=newer)
         if len(walked) < step:
             return _page(filters, hits, wanted, more=False, newer=newer)
+        seen += step
+        likely = int(1.2 * (size + 1 - len(hits)) * seen / max(len(hits), 1))
+        step = max(min(max(likely, FIRST_STEP // 2), LONGEST_STEP, LOOKED_THROUGH - seen), 1)
     found = _page(filters, hits, wanted, more=True, newer=newer)
     found.stopped = place
     return found
@@ -165,6 +198,6 @@ def _first_hits(filters: Filters, wanted: Wanted, ids: Sequence[uuid.UUID]) -> d
     """Of each conversation the first message with the words: who wrote it, and it."""
     if not wanted or key_in(filters.text) is not None:
         return {}
-    said = _said(filters, wanted).filter(conversation__in=ids).order_by("conversation_id", "seq", "part", "id")
+    said = _said(filters, wanted, ids).order_by("conversation_id", "seq", "part", "id")
     rows = said.distinct("conversation_id").values_list("conversation_id", "author", "text")
     return {key: (Message.Author(author).label, text) for key, author, text in rows}

@@ -213,7 +213,8 @@ def test_words_that_many_messages_have_are_looked_for_step_by_step(
     cast: Cast, ana: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEW", 1)
-    monkeypatch.setattr(search, "STEPS", (2, 2))
+    monkeypatch.setattr(search, "FIRST_STEP", 2)
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 4)
     made = [talk(cast.acme, "refund" if number in (0, 1, 5) else "hello", ago=number) for number in range(7)]
     first = ana.get(LIST, {"q": "refund"})
     assert shown(first) == ids(made[0], made[1])
