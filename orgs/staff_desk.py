@@ -15,9 +15,9 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 
 from halo.errors import NotFound
-from orgs import audit
 from orgs.models import Organization, User
 from orgs.permissions import Action, may_somewhere, orgs_of, roles_of
+from orgs.staff_pages import audit_operator
 from orgs.tenancy import TenantModel
 
 # SECURITY: what visitors wrote and models answered is shown here, so nothing inline runs, nothing is evaluated, and
@@ -82,7 +82,7 @@ def desk(
                     return _choose_org(request, needs)
                 org = found
             if operator_audit:
-                _audit_operator(request, org)
+                audit_operator(request, org, request.path)
             try:
                 return view(request, org, **kwargs)
             except NotFound:
@@ -185,11 +185,3 @@ def _choose_org(request: HttpRequest, needs: Action) -> HttpResponseBase:
         "orgs": possible[:SHOWN_ORGS],
     }
     return show(request, None, "staff/choose_org.html", context, section="")
-
-
-def _audit_operator(request: HttpRequest, org: Organization) -> None:
-    """Superusers see every organisation, and what they read in those that they do not belong to is written down."""
-    user = request.user
-    if isinstance(user, User) and user.is_superuser and org.pk not in roles_of(user):
-        asked = {"page": request.path, "query": request.GET.urlencode()[:500]}
-        audit.record(org=org, actor=user, action="operator.read", after=asked)

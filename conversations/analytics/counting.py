@@ -16,7 +16,7 @@ from django.utils import timezone
 from conversations.analytics.days import count_days
 from conversations.analytics.gaps import take_up
 from conversations.analytics.numbers import OF_TURNS, TURNS
-from conversations.models import HourNumbers, Turn
+from conversations.models import DayArticle, DayConversations, HourNumbers, Turn
 from orgs.models import Organization
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,15 @@ def count_hours(*, org: Organization, now: dt.datetime) -> None:
             HourNumbers.objects.for_org(org).filter(hour__gte=since, hour__lt=end).delete()
             cursor.execute(_COUNT, {"org": org.pk, "since": since, "until": end})
         since = end
+
+
+def count_afresh(*, org: Organization, since: dt.datetime, now: dt.datetime) -> None:
+    """Counts again from `since` on, after talk of that time was brought in or taken away."""
+    HourNumbers.objects.for_org(org).filter(hour__gte=whole_hour(since)).delete()
+    for model in (DayConversations, DayArticle):
+        model._default_manager.for_org(org).filter(day__gte=since.astimezone(dt.UTC).date()).delete()
+    count_hours(org=org, now=now)
+    count_days(org=org, now=now)
 
 
 def whole_hour(moment: dt.datetime) -> dt.datetime:

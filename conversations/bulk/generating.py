@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from conversations.bulk import phrases
 from conversations.bulk.house import House, Person, find_house
+from conversations.bulk.recounting import count_from, earliest
 from conversations.bulk.removing import MADE_UP
 from conversations.bulk.talking import Talk
 from conversations.bulk.writing import Rows
@@ -68,6 +69,7 @@ def generate(
     rows.store()
     progress(messages, messages)
     _analyse()
+    count_from(earliest(org, Conversation.Origin.GENERATED), org=org)
     audit.record(
         org=org, actor=None, action="conversations.generated", after={"conversations": made, "messages": written}
     )

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from conversations.bulk.reading import BadLine, Recorded, Said, read_line
+from conversations.bulk.recounting import count_from, earliest
 from conversations.bulk.writing import Rows
 from conversations.models import Conversation, Message, ToolCall, Turn, TurnTrace
 from halo.errors import HaloError
@@ -83,6 +84,7 @@ def import_conversations(
     _store(org, agent, waiting, now, report)
     progress(total, total)
     if report.created:
+        count_from(earliest(org, Conversation.Origin.IMPORTED), org=org)
         done = {"conversations": report.created, "messages": report.messages}
         audit.record(org=org, actor=None, action="conversations.imported", after=done)
     return report

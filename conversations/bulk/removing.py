@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from conversations.bulk.recounting import count_from, earliest
 from conversations.models import (
     AnswerLabel,
     Conversation,
@@ -38,7 +39,7 @@ def remove(*, org: Organization, origin: Conversation.Origin, progress: Progress
     """
     if origin == Conversation.Origin.HERE:
         raise ValueError("What visitors said here is removed by retention and erasure only.")
-    removed = 0
+    removed, first = 0, earliest(org, origin)
     theirs = Conversation.objects.for_org(org).filter(origin=origin).order_by("id")
     while rows := list(theirs.values_list("pk", "session_id")[:BATCH]):
         _remove(org, [row[0] for row in rows], [row[1] for row in rows])
@@ -46,6 +47,7 @@ def remove(*, org: Organization, origin: Conversation.Origin, progress: Progress
         progress(removed)
     if origin == Conversation.Origin.GENERATED:
         _remove_people(org)
+    count_from(first, org=org)
     if removed:
         audit.record(org=org, actor=None, action=f"conversations.{origin}_removed", after={"conversations": removed})
     return removed

@@ -16,7 +16,7 @@ from django.db.models import Sum
 
 from conversations.bulk.generating import generate
 from conversations.bulk.removing import remove
-from conversations.models import AnswerLabel, Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.models import AnswerLabel, Conversation, HourNumbers, Message, MessageImage, Ticket, ToolCall, Turn
 from orgs.models import Organization, Team
 from orgs.tenancy import TenantModel
 from sessions.models import ChatSession, Company, EndUser
@@ -154,6 +154,23 @@ def test_what_was_generated_goes_and_nothing_else(generated: Cast, tmp_path: Pat
         if issubclass(model, TenantModel) and model.__name__ in emptied:
             assert model.objects.for_org(org).count() == emptied[model.__name__], model
     assert remove(org=org, origin=Conversation.Origin.IMPORTED) == 1
+
+
+def test_numbers_follow_talk_of_another_time_as_it_comes_and_goes(cast: Cast, tmp_path: Path) -> None:
+    org = cast.acme.org
+    generate(org=org, messages=60, months=1, seed=3)
+    bring_in(tmp_path, org, recorded("old", created_at="2025-03-01T10:00:00Z"))
+
+    def counted() -> tuple[int, int]:
+        hours = HourNumbers.objects.for_org(org)
+        return hours.aggregate(all=Sum("messages"))["all"] or 0, hours.filter(hour__year=2025).count()
+
+    whole, of_old = counted()
+    assert whole > 20 and of_old == 1
+    remove(org=org, origin=Conversation.Origin.IMPORTED)
+    assert counted() == (whole - 2, 0)
+    remove(org=org, origin=Conversation.Origin.GENERATED)
+    assert counted() == (0, 0)
 
 
 def test_what_visitors_said_is_never_removed_as_if_it_were_made_up(cast: Cast) -> None:
