@@ -64,7 +64,9 @@ def test_a_stranger_asks_reads_the_answer_and_where_it_is_from(
 def test_an_answer_is_read_as_it_is_written(
     stack: Stack, visit: Visit, page_at: Callable[..., str], shots: Path
 ) -> None:
-    stack.model.reply(chunks=["Let me ", "see. ", *["Your lamp ", "is on ", "its way. "] * 12], chunk_delay=0.08)
+    stack.model.reply(
+        chunks=["Let me ", "see. ", *["Your lamp ", "is on ", "its way. "] * 12], chunk_delay=0.08, delay=1.0
+    )
     visit.go(page_at()).open()
 
     visit.say("Where is my order?")
