@@ -104,7 +104,7 @@ def knock(*, may_be_known: bool) -> None:
 
 
 def hold(*, was_counted: bool = False) -> None:
-    """The calling thread begins with a request that may hold it until its answer is there; `let_go` ends it.
+    """The calling thread begins with a request that may hold it until its answer is there; `doorman.let_go` ends it.
 
     `was_counted`: the doorman let it in as one for whom there is a place.
     """

@@ -86,8 +86,9 @@ class Doorman:
 
     def refused(self, retry_after: int) -> None:
         """Somebody was let in and found no place."""
-        self._seen = _Seen(room=0, retry_after=retry_after, at=time.monotonic())
-        self._careful_until = time.monotonic() + CAREFUL_SECONDS
+        self._shut(retry_after)
+        # Nobody is let in from here on, so nobody else would begin to look whether there is room again.
+        self._watch()
 
     def calm_down(self) -> None:
         """Forgets what was seen (tests)."""
@@ -108,6 +109,10 @@ class Doorman:
             return self._lanes.waiting > 2 * self._lanes.number
         return self._lanes.is_overrun(after=CALM_SECONDS, seconds=OVERRUN_SECONDS)
 
+    def _shut(self, retry_after: int) -> None:
+        self._seen = _Seen(room=0, retry_after=retry_after, at=time.monotonic())
+        self._careful_until = time.monotonic() + CAREFUL_SECONDS
+
     def _watch(self) -> None:
         with self._lock:
             if self._watcher is not None and self._watcher.is_alive():
@@ -121,7 +126,7 @@ class Doorman:
             if view is None:
                 self._seen = _Seen()
             elif view.room <= 0:
-                self.refused(view.retry_after)
+                self._shut(view.retry_after)
             else:
                 self._seen = _Seen(view.room, at=time.monotonic())
             time.sleep(LOOK_SECONDS)

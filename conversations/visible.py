@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,7 +140,7 @@ def read(conversation: Conversation, *, after: uuid.UUID | None, most: int = PAG
         ).order_by("id")[: most + 1]
     )
     shown = found[:most]
-    images = _images(shown)
+    images = images_of(shown)
     ratings = _ratings(shown)
     return Page(
         [_message(row, images.get(row.pk, []), ratings.get(row.turn_id, "") if row.turn_id else "") for row in shown],
@@ -151,7 +152,7 @@ def _shown(conversation: Conversation) -> Any:
     return Message.objects.for_org(conversation.org_id).filter(conversation=conversation, author__in=list(ROLES))
 
 
-def _message(row: Message, images: list[dict[str, Any]], rating: str) -> dict[str, Any]:
+def _message(row: Message, images: Sequence[MessageImage], rating: str) -> dict[str, Any]:
     by_agent = row.author == Author.AGENT
     response = (row.turn.response if row.turn is not None else None) or {}
     return {
@@ -165,7 +166,7 @@ def _message(row: Message, images: list[dict[str, Any]], rating: str) -> dict[st
         "state": _state(row),
         "citations": row.citations,
         "actions": response.get("actions", []) if row.part == Message.Part.REPLY else [],
-        "images": images,
+        "images": [{"id": image.pk, "url": image.url, "media_type": image.media_type} for image in images],
         "rating": (rating or None) if by_agent else None,
     }
 
@@ -179,13 +180,14 @@ def _state(row: Message) -> str | None:
     return "waiting" if row.turn.status in Turn.IN_FLIGHT else "answered"
 
 
-def _images(rows: list[Message]) -> dict[uuid.UUID, list[dict[str, Any]]]:
+def images_of(rows: Sequence[Message]) -> dict[uuid.UUID, list[MessageImage]]:
+    """The images of an organisation's messages, in their order and without their bytes, by message."""
     with_images = [row for row in rows if row.image_count]
-    found: dict[uuid.UUID, list[dict[str, Any]]] = defaultdict(list)
+    found: dict[uuid.UUID, list[MessageImage]] = defaultdict(list)
     if with_images:
         images = MessageImage.objects.for_org(with_images[0].org_id).filter(message__in=with_images).defer("data")
         for image in images.order_by("message_id", "position"):
-            found[image.message_id].append({"id": image.pk, "url": image.url, "media_type": image.media_type})
+            found[image.message_id].append(image)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from csp.decorators import csp
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
@@ -17,7 +17,7 @@ from django.urls import NoReverseMatch, reverse
 from halo.errors import NotFound
 from orgs.models import Organization, User
 from orgs.permissions import Action, may_somewhere, orgs_of, roles_of
-from orgs.staff_pages import audit_operator
+from orgs.staff_pages import audit_operator, org_asked_for
 from orgs.tenancy import TenantModel
 
 # SECURITY: what visitors wrote and models answered is shown here, so nothing inline runs, nothing is evaluated, and
@@ -77,7 +77,7 @@ def desk(
             if of is not None:
                 org = _org_of_row(request, needs, of, kwargs[named])
             else:
-                found = _org_asked_for(request, needs)
+                found = org_asked_for(request, needs)
                 if found is None:
                     return _choose_org(request, needs)
                 org = found
@@ -154,20 +154,6 @@ def _org_of_row(request: HttpRequest, needs: Action, model: type[TenantModel], k
     if org is None:
         raise Http404
     return org
-
-
-def _org_asked_for(request: HttpRequest, needs: Action) -> Organization | None:
-    """The organisation in the address, or the person's only one; None: ask."""
-    possible = orgs_of(request.user, needs)
-    wanted = request.GET.get("org")
-    if wanted:
-        try:
-            # SECURITY: foreign, unknown and not allowed look the same.
-            return possible.get(pk=wanted)
-        except (Organization.DoesNotExist, ValidationError, ValueError):
-            raise Http404 from None
-    first = list(possible[:2])
-    return first[0] if len(first) == 1 else None
 
 
 def _choose_org(request: HttpRequest, needs: Action) -> HttpResponseBase:

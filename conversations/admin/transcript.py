@@ -14,6 +14,7 @@ from conversations.admin.explaining import Explanation, explain
 from conversations.admin.trace_parts import money
 from conversations.labels import may_be_judged
 from conversations.models import AnswerLabel, Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.visible import images_of
 from halo.markdown import link, render
 
 PAGE = 100
@@ -71,7 +72,7 @@ def read(conversation: Conversation, *, before: int | None = None) -> Transcript
         (message for message in found if earlier is None or message.seq >= earlier),
         key=lambda message: (message.seq, message.part, message.id),
     )
-    images = _images(org, [message.pk for message in messages if message.image_count])
+    images = images_of(messages)
     turns = {
         turn.pk: turn
         for turn in Turn.objects.for_org(org)
@@ -127,15 +128,6 @@ def _spent(conversation: Conversation) -> dict[str, Any]:
         unpriced=Count("pk", filter=Q(cost=None) & (Q(prompt_tokens__gt=0) | Q(completion_tokens__gt=0))),
     )
     return {**spent, "cost": money(spent["paid"], conversation.org.currency)}
-
-
-def _images(org: uuid.UUID, messages: list[uuid.UUID]) -> dict[uuid.UUID, list[MessageImage]]:
-    images: dict[uuid.UUID, list[MessageImage]] = defaultdict(list)
-    if messages:
-        found = MessageImage.objects.for_org(org).filter(message__in=messages).defer("data")
-        for image in found.order_by("message_id", "position"):
-            images[image.message_id].append(image)
-    return images
 
 
 def _citations(message: Message) -> list[dict[str, Any]]:

@@ -63,5 +63,5 @@ def stacked(days: Sequence[dt.date], parts: Sequence[tuple[str, str, Sequence[in
 
 def _round_up(number: int) -> int:
     """The next number whose quarters read well."""
-    steps = (scale * 10**power for power in range(9) for scale in (4, 8, 12, 20))
+    steps = (scale * 10**power for power in range(9) for scale in (4, 8, 12, 16, 20, 24, 32))
     return next(step for step in steps if step >= number)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import uuid
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from conversations.models import Conversation, Message, MessageImage, Note, Ticket, Turn, Whisper
+from conversations.visible import images_of
 from halo.markdown import link, render
 
 # What is older is read in the transcript.
@@ -51,7 +50,7 @@ def read(conversation: Conversation) -> Thread:
     newest = Message.objects.for_org(org).filter(conversation=conversation).select_related("person")
     found = list(newest.order_by("-seq", "-part", "-id")[: PAGE + 1])
     messages = sorted(found[:PAGE], key=lambda row: (row.seq, row.part, row.id))
-    images = _images(org, [row.pk for row in messages if row.image_count])
+    images = images_of(messages)
     entries = [_said(conversation, row, images[row.pk]) for row in messages]
     since = messages[0].created_at if len(found) > PAGE else None
     asides = [
@@ -142,12 +141,3 @@ def _among(entries: list[Said], asides: list[Said]) -> list[Said]:
             result.append(waiting.pop(0))
         result.append(entry)
     return result + waiting
-
-
-def _images(org: uuid.UUID, messages: list[uuid.UUID]) -> dict[uuid.UUID, list[MessageImage]]:
-    images: dict[uuid.UUID, list[MessageImage]] = defaultdict(list)
-    if messages:
-        found = MessageImage.objects.for_org(org).filter(message__in=messages).defer("data")
-        for image in found.order_by("message_id", "position"):
-            images[image.message_id].append(image)
-    return images

@@ -157,6 +157,15 @@ def test_after_a_refusal_as_many_are_let_in_as_there_are_places() -> None:
     assert let_in <= 2
 
 
+def test_a_shut_door_opens_again_although_nobody_came_through_it() -> None:
+    outside = Outside()
+    doorman = Doorman(outside, Lanes(4))
+    outside.view = View(3, 0)
+    doorman.refused(7)
+    until(lambda: outside.looks > 0 and doorman.refuses() is None)
+    assert doorman.is_careful
+
+
 def test_a_doorman_who_cannot_look_turns_nobody_away() -> None:
     outside = Outside()
     doorman = Doorman(outside, Lanes(4))
