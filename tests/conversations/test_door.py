@@ -50,7 +50,9 @@ def test_a_process_that_was_refused_a_place_refuses_by_itself_until_there_is_one
 
     caplog.clear()
     assert Visitor("not a key").say().status_code == 503, "not even the key is looked up"
-    assert not caplog.records, "of thousands a minute each is counted and none is logged"
+    # A turn of the test before may still be ending in its thread.
+    logged = [record for record in caplog.records if record.name != "conversations.answering"]
+    assert not logged, "of thousands a minute each is counted and none is logged"
     admission.leave(place, org_id=acme.pk)
     until(lambda: admission.doorman.refuses() is None)
     assert Visitor("not a key").say().status_code == 401
