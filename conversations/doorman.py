@@ -91,8 +91,12 @@ class Doorman:
         self._watch()
 
     def calm_down(self) -> None:
-        """Forgets what was seen (tests)."""
+        """Forgets what was seen, and what is being looked at this moment (tests)."""
+        watcher = self._watcher
         self._careful_until = 0.0
+        while watcher is not None and watcher.is_alive():
+            watcher.join(LOOK_SECONDS)
+            self._careful_until = 0.0
 
     def hold(self) -> None:
         """A request begins that may hold a thread until its answer is there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,42 +20,65 @@ class Places:
 
     per_reader: int
     _taken: Counter[Any] = field(default_factory=Counter)
+    _counted: set[Place] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, *, most: int, org_id: uuid.UUID, reader: Any) -> Place:
-        """One of `most`, of which an organisation has half at most; raises RateLimited or Unavailable."""
-        names = (None, org_id, reader)
+    def take(self, *, most: int, org_id: uuid.UUID, reader: Any, is_gone: Callable[[], bool]) -> Place:
+        """One of `most`, of which an organisation has half at most; raises RateLimited or Unavailable.
+
+        `is_gone`: whether who reads has hung up.
+        """
+        place = Place(self, (None, org_id, reader), is_gone)
         with self._lock:
-            of_all, of_org, of_reader = (self._taken[name] for name in names)
-            if of_all < most and of_org < max(1, most // 2) and of_reader < self.per_reader:
-                self._taken.update(names)
+            if not self._has_room(place, most):
+                self._forget_gone()
+            if self._has_room(place, most):
+                self._taken.update(place.names)
+                self._counted.add(place)
                 admission.hold()
-                return Place(self, names)
+                return place
+            is_the_reader = self._taken[reader] >= self.per_reader
         metrics.count("halo_shed_total", "watchers")
-        if of_reader >= self.per_reader:
+        if is_the_reader:
             raise RateLimited(retry_after=30, message="This is being watched often enough.")
         raise Unavailable("Too many are watching at the moment; please read the messages now and then.", retry_after=30)
 
-    def give_back(self, names: tuple[Any, ...]) -> None:
+    def give_back(self, place: Place) -> None:
         """Frees a place."""
         admission.doorman.let_go()
         with self._lock:
-            self._taken.subtract(names)
-            for name in names:
-                if not self._taken[name]:
-                    del self._taken[name]
+            self._discount(place)
+
+    def _has_room(self, place: Place, most: int) -> bool:
+        of_all, of_org, of_reader = (self._taken[name] for name in place.names)
+        return of_all < most and of_org < max(1, most // 2) and of_reader < self.per_reader
+
+    def _forget_gone(self) -> None:
+        # Who clicks from page to page hangs up at each, which a thread notices no sooner than it next writes.
+        for place in [place for place in self._counted if place.is_gone()]:
+            self._discount(place)
+
+    def _discount(self, place: Place) -> None:
+        if place not in self._counted:
+            return
+        self._counted.remove(place)
+        self._taken.subtract(place.names)
+        for name in place.names:
+            if not self._taken[name]:
+                del self._taken[name]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """A place that somebody has until it is left."""
 
     places: Places
     names: tuple[Any, ...]
+    is_gone: Callable[[], bool]
     is_had: bool = True
 
     def leave(self) -> None:
         """Gives the place back, once."""
         if self.is_had:
             self.is_had = False
-            self.places.give_back(self.names)
+            self.places.give_back(self)

@@ -23,6 +23,7 @@ from conversations.session_access import conversation_of, find_session
 from conversations.visible import State
 from halo import stopping, wire
 from halo.db import release_connection
+from halo.hanging_up import never
 from halo.ids import parse_uuid
 from orgs.models import Organization
 from sessions.models import ChatSession
@@ -66,9 +67,11 @@ class Told(Protocol):
 class Watch:
     """The events of one reader, who holds a place until `close`."""
 
-    def __init__(self, session: ChatSession, *, after: uuid.UUID | None) -> None:
+    def __init__(self, session: ChatSession, *, after: uuid.UUID | None, is_gone: Callable[[], bool]) -> None:
         self._session = session
-        self._place = _places.take(most=settings.HALO_WATCHERS, org_id=session.org_id, reader=session.pk)
+        self._place = _places.take(
+            most=settings.HALO_WATCHERS, org_id=session.org_id, reader=session.pk, is_gone=is_gone
+        )
         self._delivery = Delivery()
         self._events = _events(session, self._delivery, after=after)
 
@@ -86,13 +89,23 @@ class Watch:
         self._place.leave()
 
 
-def watch(*, org: Organization, key_id: int, session_id: str, user_token: str, after: str, now: dt.datetime) -> Watch:
+def watch(
+    *,
+    org: Organization,
+    key_id: int,
+    session_id: str,
+    user_token: str,
+    after: str,
+    now: dt.datetime,
+    is_gone: Callable[[], bool] = never,
+) -> Watch:
     """What happens in the session from the message `after` on (empty or none of ours: from now on); close it.
 
+    `is_gone`: whether who reads has hung up, so that the place is somebody else's where places are short.
     Checks in the order 403, 404, 429, 503.
     """
     session = find_session(org=org, key_id=key_id, session_id=session_id, user_token=user_token, now=now)
-    return Watch(session, after=parse_uuid(after))
+    return Watch(session, after=parse_uuid(after), is_gone=is_gone)
 
 
 def _note_seen(delivery: Delivery, *, at_once: bool = False) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from conversations.watching import (
     patiently,
 )
 from halo import stopping, wire
+from halo.hanging_up import never
 from orgs.models import Organization, User
 
 # Whatever the wire says, as a visitor's new words are in the rows before anybody is nudged.
@@ -56,8 +57,8 @@ class InboxWatch:
     `list` and `thread`: that part is to be read again; `here`: who else is at what is open.
     """
 
-    def __init__(self, page: Page) -> None:
-        self._place = _places.take(most=MOST, org_id=page.org.pk, reader=page.person.pk)
+    def __init__(self, page: Page, *, is_gone: Callable[[], bool] = never) -> None:
+        self._place = _places.take(most=MOST, org_id=page.org.pk, reader=page.person.pk, is_gone=is_gone)
         self._events = _events(page)
 
     def __iter__(self) -> Iterator[LiveEvent]:

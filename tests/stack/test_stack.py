@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from conversations.watching import PER_SESSION
 from halo import wire
 from tests.conversations.receiver import Receiver
 from tests.product import Stack, until
@@ -34,6 +36,33 @@ def test_a_message_goes_from_web_over_redis_to_a_worker_and_back(stack: Stack) -
     assert answer.body["agent_id"] == stack.org["agent_id"]
     authors = "SELECT author FROM conversations_message WHERE turn_id = %s ORDER BY part"
     assert stack.sql(authors, uuid.UUID(answer.body["turn_id"])) == [("visitor",), ("agent",)]
+
+
+def watch(stack: Stack, session: object) -> tuple[int, Callable[[], None]]:
+    """Begins to watch a session: the status, and how to hang up."""
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=20)
+    key = {"Authorization": f"Bearer {stack.org['widget_key']}"}
+    connection.request("GET", f"/api/sdk/sessions/{session}/events", headers=key)
+    answer = connection.getresponse()
+    answer.readline()
+
+    def hang_up() -> None:
+        answer.close()
+        connection.close()
+
+    return answer.status, hang_up
+
+
+def test_who_clicks_from_page_to_page_is_not_refused_for_watching_at_each(stack: Stack) -> None:
+    session = stack.say("I am looking around").body["session_id"]
+    for _ in range(2 * PER_SESSION):
+        status, hang_up = watch(stack, session)
+        assert status == 200
+        hang_up()
+    staying = [watch(stack, session) for _ in range(PER_SESSION + 1)]
+    assert [status for status, _ in staying] == [200] * PER_SESSION + [429]
+    for _, hang_up in staying:
+        hang_up()
 
 
 def test_a_turn_whose_worker_is_killed_is_answered_once_by_the_next_worker(stack: Stack) -> None:
