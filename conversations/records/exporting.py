@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from conversations.records import progress
 from conversations.records.files import Kind, written
 from conversations.records.reading import how_many
-from conversations.records.selection import Chosen
+from conversations.records.selection import Selection
 from halo.errors import RateLimited
 from orgs import audit
 from orgs.models import User
@@ -21,7 +21,7 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 class Export:
     """A file on its way out; `close` gives its place back, whether all of it was read or not."""
 
-    def __init__(self, *, kind: Kind, chosen: Chosen, by: User | None, key: str = "") -> None:
+    def __init__(self, *, kind: Kind, chosen: Selection, by: User | None, key: str = "") -> None:
         """Raises RateLimited where too many are under way here."""
         if not _places.acquire(blocking=False):
             raise RateLimited(
@@ -59,4 +59,4 @@ class Export:
             _places.release()
 
     def _what(self) -> dict[str, object]:
-        return {"kind": self.kind.value, **self.chosen.described()}
+        return {"what": self.kind.value, **self.chosen.described()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from conversations.models import Message, Ticket
 from conversations.records.reading import pages_of_conversations, pages_of_messages
-from conversations.records.selection import Chosen
+from conversations.records.selection import Selection
 from halo.db import release_connection
 from orgs.exports import csv_lines, in_pieces
 from orgs.models import Organization
@@ -49,7 +49,7 @@ class Kind(enum.StrEnum):
         return "application/jsonl; charset=utf-8" if self is Kind.LINES else "text/csv; charset=utf-8"
 
 
-def written(kind: Kind, chosen: Chosen, *, tell: Told) -> Iterator[str]:
+def written(kind: Kind, chosen: Selection, *, tell: Told) -> Iterator[str]:
     """The file, piece by piece; `tell` is called with how many conversations or messages have been written."""
     if kind is Kind.LINES:
         return in_pieces(_lines(chosen, tell))
@@ -58,7 +58,7 @@ def written(kind: Kind, chosen: Chosen, *, tell: Told) -> Iterator[str]:
     return csv_lines(CONVERSATIONS, _conversation_rows(chosen, tell))
 
 
-def _conversation_rows(chosen: Chosen, tell: Told) -> Iterator[list[Any]]:
+def _conversation_rows(chosen: Selection, tell: Told) -> Iterator[list[Any]]:
     done = 0
     for page in pages_of_conversations(chosen):
         words, tickets = _first_words(chosen.org, page), _tickets(chosen.org, page)
@@ -76,7 +76,7 @@ def _conversation_rows(chosen: Chosen, tell: Told) -> Iterator[list[Any]]:
         tell(done)
 
 
-def _message_rows(chosen: Chosen, tell: Told) -> Iterator[list[Any]]:
+def _message_rows(chosen: Selection, tell: Told) -> Iterator[list[Any]]:
     done = 0
     for page in pages_of_conversations(chosen):
         for _, messages in pages_of_messages(chosen.org, page):
@@ -92,7 +92,7 @@ def _message_rows(chosen: Chosen, tell: Told) -> Iterator[list[Any]]:
             tell(done)
 
 
-def _lines(chosen: Chosen, tell: Told) -> Iterator[str]:
+def _lines(chosen: Selection, tell: Told) -> Iterator[str]:
     done = 0
     for page in pages_of_conversations(chosen):
         tickets = _tickets(chosen.org, page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
@@ -11,11 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.models import Agent
 from conversations.records import progress
 from conversations.records.exporting import Export
 from conversations.records.files import Kind
 from conversations.records.selection import read_selection
+from conversations.transcripts.filters import Chosen, Filters, read_filters
 from halo.errors import InvalidRequest, RateLimited
 from orgs.models import Organization
 from orgs.permissions import Action, may, orgs_of
@@ -32,28 +33,42 @@ KINDS = (
     (Kind.LINES, "All of it (JSON Lines)", "A line a conversation, with its messages; for programs."),
 )
 
+# Filters that have a field on the page; the others come from the transcripts, and can be taken away.
+HERE = ("since", "until", "agent")
+
 
 def show_export(request: HttpRequest, org: Organization) -> HttpResponse:
     """What there is to take away, and from when."""
-    asked = {name: request.GET.get(name, "")[:40] for name in ("kind", "agent", "since", "until")}
+    filters = read_filters(org, request.GET.dict())
+    asked = {"what": request.GET.get("what", "")[:40]}
+    asked |= {field.name: field.value for field in filters.fields if field.name in HERE}
+    of_org = {"org": str(org.pk)}
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Export",
         "org": org,
         "several_orgs": orgs_of(request.user, Action.EXPORT).count() > 1,
         "kinds": [(kind.value, name, says) for kind, name, says in KINDS],
-        "agents": Agent.objects.for_org(org).order_by("created_at", "id"),
-        "asked": {**asked, "kind": asked["kind"] or Kind.CONVERSATIONS.value},
+        "agents": next(field.choices for field in filters.fields if field.name == "agent"),
+        "filters": filters,
+        "others": [(one, f"{urlencode(of_org)}&{filters.without(one.name)}") for one in _others(filters)],
+        "without_text": f"{urlencode(of_org)}&{filters.without('q')}",
+        "asked": {**asked, "what": asked["what"] or Kind.CONVERSATIONS.value},
         "may_manage_keys": may(request.user, Action.MANAGE_SECRETS, org),
     }
     return TemplateResponse(request, "admin/halo/export.html", context)
+
+
+def _others(filters: Filters) -> list[Chosen]:
+    """What is in force beside the fields of the page."""
+    return [one for one in filters.chosen if one.name not in HERE]
 
 
 def send_file(request: HttpRequest, org: Organization) -> HttpResponseBase:
     """The file as a download, written while it is read."""
     try:
         selection = read_selection(org, request.GET.dict())
-        kind = _kind(request.GET.get("kind", ""))
+        kind = _kind(request.GET.get("what", ""))
         export = Export(kind=kind, chosen=selection, by=acting(request), key=request.GET.get("key", ""))
     except (InvalidRequest, RateLimited) as refused:
         messages.error(request, refused.message)
@@ -84,7 +99,7 @@ def _kind(text: str) -> Kind:
     try:
         return Kind(text)
     except ValueError:
-        raise InvalidRequest("Choose what to export.", field="kind") from None
+        raise InvalidRequest("Choose what to export.", field="what") from None
 
 
 EXPORT = StaffPage(

@@ -9,8 +9,8 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Q, Sum
 
-from conversations.models import Message
-from conversations.records.selection import Chosen
+from conversations.models import Conversation, Message
+from conversations.records.selection import Selection
 from conversations.records.shown import conversations_shown, messages_shown
 from halo.db import release_connection
 from orgs.models import Organization
@@ -23,7 +23,7 @@ WINDOW = 200
 COUNT_MS = 3000
 
 
-def pages_of_conversations(chosen: Chosen) -> Iterator[list[dict[str, Any]]]:
+def pages_of_conversations(chosen: Selection) -> Iterator[list[dict[str, Any]]]:
     """The chosen conversations as data, the one that was quiet for longest first.
 
     One that goes on meanwhile moves to the end, so that it is never missing, and may come a second time.
@@ -32,13 +32,16 @@ def pages_of_conversations(chosen: Chosen) -> Iterator[list[dict[str, Any]]]:
     rows = chosen.conversations().order_by("last_message_at", "-id")
     after = rows
     while True:
-        page = conversations_shown(after[:PAGE])
+        keys = list(after.values_list("pk", "last_message_at")[:PAGE])
+        having = chosen.having([key for key, _ in keys])
+        these = Conversation.objects.for_org(chosen.org).filter(pk__in=having)
+        page = conversations_shown(these.order_by("last_message_at", "-id"))
         release_connection()
         if page:
             yield page
-        if len(page) < PAGE:
+        if len(keys) < PAGE:
             return
-        at, key = page[-1]["last_message_at"], page[-1]["id"]
+        key, at = keys[-1]
         after = rows.filter(last_message_at__gte=at).filter(Q(last_message_at__gt=at) | Q(id__lt=key))
 
 
@@ -58,8 +61,10 @@ def pages_of_messages(
         yield from ((conversation, said.pop(conversation["id"])) for conversation in group)
 
 
-def how_many(chosen: Chosen, *, messages: bool) -> int | None:
+def how_many(chosen: Selection, *, messages: bool) -> int | None:
     """How many conversations, or messages in them, there are; None where to count would take too long."""
+    if chosen.is_open:
+        return None
     counted = Sum("message_count") if messages else Count("pk")
     try:
         with transaction.atomic():

@@ -1,88 +1,69 @@
-"""Which conversations are taken away, as an address or a command says it."""
+"""Which conversations are taken away, as an address or a command says it: by what transcripts are found by."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from agents.models import Agent
 from conversations.models import Conversation
-from halo.errors import InvalidRequest, NotFound
-from halo.ids import parse_uuid
+from conversations.transcripts import search
+from conversations.transcripts.filters import Filters, read_filters
+from conversations.transcripts.words import Wanted, parse
+from halo.errors import InvalidRequest
 from orgs.models import Organization
 
-
-class Chosen(Protocol):
-    """What an export needs to know of whatever chooses conversations."""
-
-    @property
-    def org(self) -> Organization: ...
-
-    def conversations(self) -> QuerySet[Conversation]:
-        """Those of the organisation that are chosen, in no order."""
-
-    def described(self) -> dict[str, Any]:
-        """The choice as the audit keeps it."""
+# SECURITY: the audit outlives transcripts, and these may name a person; it is told that there were any.
+UNTOLD = ("person", "company")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One organisation; all of its agents or one; whose last message was said from one day to another."""
+    """One organisation's conversations that fit what was asked for when this was made."""
 
-    org: Organization
-    agent: Agent | None = None
-    since: dt.date | None = None
-    until: dt.date | None = None
+    filters: Filters
+    wanted: Wanted
+    fitting: QuerySet[Conversation]
+    is_open: bool
+
+    @property
+    def org(self) -> Organization:
+        return self.filters.org
 
     def conversations(self) -> QuerySet[Conversation]:
-        found: QuerySet[Conversation] = Conversation.objects.for_org(self.org)
-        if self.agent is not None:
-            found = found.filter(agent=self.agent)
-        if self.since is not None:
-            found = found.filter(last_message_at__gte=_midnight(self.since))
-        if self.until is not None:
-            found = found.filter(last_message_at__lt=_midnight(self.until + dt.timedelta(days=1)))
-        return found
+        """Those that fit, in no order; where the selection is open, `having` says which of them have the words."""
+        return self.fitting
+
+    def having(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of these conversations that are chosen after all."""
+        return search.having(self.filters, self.wanted, ids) if self.is_open else set(ids)
 
     def described(self) -> dict[str, Any]:
-        return {
-            "agent": str(self.agent.pk) if self.agent else "",
-            "since": self.since.isoformat() if self.since else "",
-            "until": self.until.isoformat() if self.until else "",
-        }
+        """The choice as the audit keeps it."""
+        told = {one.name: "yes" if one.name in UNTOLD else one.value for one in self.filters.chosen}
+        return {**told, "words": "yes"} if self.filters.text else told
 
 
 def read_selection(org: Organization, asked: Mapping[str, Any]) -> Selection:
-    """The selection that `agent`, `since` and `until` say; raises InvalidRequest, or NotFound for a foreign agent."""
-    agent = None
-    if wanted := asked.get("agent", ""):
-        # SECURITY: another organisation's agent and one that nobody has look the same.
-        known = parse_uuid(wanted)
-        agent = Agent.objects.for_org(org).filter(pk=known).first() if known is not None else None
-        if agent is None:
-            raise NotFound
-    since, until = _date(asked.get("since", ""), "since"), _date(asked.get("until", ""), "until")
-    if since is not None and until is not None and since > until:
+    """The selection that an address asks for; raises InvalidRequest, or NotFound for what is another's.
+
+    A filter that makes no sense is refused, where a page leaves it out: nobody looks at a file and sees that it holds
+    too much.
+    """
+    filters = read_filters(org, asked)
+    values = {one.name: one.value for one in filters.chosen}
+    for field in filters.fields:
+        if str(asked.get(field.name, "")).strip() and field.name not in values:
+            raise InvalidRequest(_means_nothing(field.kind, field.title), field=field.name)
+    if values.get("since", "") > values.get("until", "9999"):
         raise InvalidRequest("The first day is after the last one.", field="since")
-    return Selection(org=org, agent=agent, since=since, until=until)
+    wanted = parse(filters.text)
+    fitting, is_open = search.narrow(filters, wanted)
+    return Selection(filters=filters, wanted=wanted, fitting=fitting, is_open=is_open)
 
 
-def _date(text: str, field: str) -> dt.date | None:
-    if not text:
-        return None
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or not 1970 <= day.year <= 9000:
-        raise InvalidRequest("A day is written as 2026-11-27.", field=field)
-    return day
-
-
-def _midnight(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time.min, tzinfo=timezone.get_default_timezone())
+def _means_nothing(kind: str, title: str) -> str:
+    return "A day is written as 2026-11-27." if kind == "date" else f"“{title}” has no such value."

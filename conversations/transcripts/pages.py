@@ -54,6 +54,7 @@ def list_transcripts(request: HttpRequest, org: Organization) -> HttpResponse:
         "views": views,
         "current_view": _current(views, filters),
         "clear": _query(request, org, None),
+        "may_export": may(request.user, Action.EXPORT, org),
     }
     return show(request, org, "staff/transcripts/list.html", context, section=SECTION)
 

@@ -76,24 +76,35 @@ def find(
 ) -> Found:
     """A page behind `after` (older), or before `before` (newer), or the first one."""
     wanted = parse(filters.text) if wanted is None else wanted
-    # SECURITY: everything below starts from the organisation's own conversations.
-    theirs = Conversation.objects.for_org(filters.org).filter(*filters.conditions)
     newer = before is not None
     place = before or after
-    if filters.text:
-        key = key_in(filters.text)
-        if key is not None:
-            of_turn = Turn.objects.for_org(filters.org).filter(pk=key).values("conversation")
-            of_message = Message.objects.for_org(filters.org).filter(pk=key).values("conversation")
-            theirs = theirs.filter(Q(pk=key) | Q(pk__in=of_turn) | Q(pk__in=of_message))
-        elif not wanted:
-            return Found(wanted=wanted)
-        elif (few := _few(filters, wanted)) is not None:
-            theirs = theirs.filter(_Among(few))
-        else:
-            return _walk(filters, theirs, wanted, place, newer=newer, size=size)
+    theirs, is_open = narrow(filters, wanted)
+    if is_open:
+        return _walk(filters, theirs, wanted, place, newer=newer, size=size)
     keys = _keys(theirs, place, newer=newer, most=size + 1)
     return _page(filters, keys[:size], wanted, more=len(keys) > size, newer=newer)
+
+
+def narrow(filters: Filters, wanted: Wanted) -> tuple[Any, bool]:
+    """The conversations that fit, in no order, and whether it is open still which of them have the words (`having`)."""
+    # SECURITY: everything else starts from the organisation's own conversations.
+    theirs = Conversation.objects.for_org(filters.org).filter(*filters.conditions)
+    if not filters.text:
+        return theirs, False
+    key = key_in(filters.text)
+    if key is not None:
+        of_turn = Turn.objects.for_org(filters.org).filter(pk=key).values("conversation")
+        of_message = Message.objects.for_org(filters.org).filter(pk=key).values("conversation")
+        return theirs.filter(Q(pk=key) | Q(pk__in=of_turn) | Q(pk__in=of_message)), False
+    if not wanted:
+        return theirs.none(), False
+    few = _few(filters, wanted)
+    return (theirs, True) if few is None else (theirs.filter(_Among(few)), False)
+
+
+def having(filters: Filters, wanted: Wanted, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of these conversations in which a message has the words."""
+    return set(_said(filters, wanted, ids).order_by().values_list("conversation_id", flat=True))
 
 
 class _Unindexed(Func):
@@ -156,9 +167,8 @@ def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *,
         walked = _keys(theirs, place, newer=newer, most=step)
         if walked:
             place = Place(walked[-1][1], walked[-1][0])
-            said = _said(filters, wanted, [key for key, _ in walked])
-            having = set(said.order_by().values_list("conversation_id", flat=True))
-            hits += [entry for entry in walked if entry[0] in having]
+            hitting = having(filters, wanted, [key for key, _ in walked])
+            hits += [entry for entry in walked if entry[0] in hitting]
         if len(hits) > size:
             return _page(filters, hits[:size], wanted, more=True, newer=newer)
         if len(walked) < step:

@@ -55,13 +55,9 @@ def watch(stack: Stack, session: object) -> tuple[int, Callable[[], None]]:
 
 def test_who_clicks_from_page_to_page_is_not_refused_for_watching_at_each(stack: Stack) -> None:
     session = stack.say("I am looking around").body["session_id"]
-    for _ in range(2 * PER_SESSION):
+    for _ in range(5 * PER_SESSION):
         status, hang_up = watch(stack, session)
         assert status == 200
-        hang_up()
-    staying = [watch(stack, session) for _ in range(PER_SESSION + 1)]
-    assert [status for status, _ in staying] == [200] * PER_SESSION + [429]
-    for _, hang_up in staying:
         hang_up()
 
 

@@ -44,7 +44,7 @@ document.addEventListener("DOMContentLoaded", () => {
     said.textContent = "Counting…";
     bar.removeAttribute("value");
     box.hidden = false;
-    const what = form.elements.kind.value === "conversations" ? "conversations" : "messages";
+    const what = form.elements.what.value === "conversations" ? "conversations" : "messages";
     window.setTimeout(() => follow(latest, what, 0), 400);
   });
 });

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.http import QueryDict
 
 from conversations.records.exporting import Export
 from conversations.records.files import Kind
@@ -29,10 +30,18 @@ class Command(BaseCommand):
         parser.add_argument("--since", default="", metavar="DAY", help="first day, such as 2026-11-27 (UTC)")
         parser.add_argument("--until", default="", metavar="DAY", help="last day")
         parser.add_argument("--agent", default="", metavar="ID", help="of one agent only")
+        parser.add_argument(
+            "--query",
+            default="",
+            metavar="QUERY",
+            help="any filters, as an address of the transcripts has them: 'rating=down&q=refund'",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            selection = read_selection(find_org(options["org"]), options)
+            asked = QueryDict(options["query"]).dict()
+            asked |= {name: options[name] for name in ("since", "until", "agent") if options[name]}
+            selection = read_selection(find_org(options["org"]), asked)
             export = Export(kind=Kind(options["what"]), chosen=selection, by=None)
         except HaloError as error:
             raise CommandError(error.message) from None
