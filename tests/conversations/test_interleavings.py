@@ -174,7 +174,7 @@ class Stage:
         talk = self._heir_of(told.talk, told.pk)
         talk.seq += 1
         told.talk, told.seq, told.status, told.lost = talk, talk.seq, "queued", 0
-        told.may_merge = False
+        told.may_merge, told.reply_seq = False, 0
         self._unless_taken(told)
 
     def _accept(self, key: str, session_id: str, agent_id: str = "") -> uuid.UUID:
@@ -239,7 +239,8 @@ class Stage:
                 other.merged_into, other.may_merge = told, False
                 told.covers.append(other)
         told.may_merge = False
-        if not told.reply_seq or not told.covers:
+        # For good: behind what it was claimed with, also where none of that waits for its answer any more.
+        if not told.reply_seq:
             told.reply_seq = told.covers[-1].seq if told.covers else told.seq
 
     def record(self, which: int) -> None:
