@@ -3,29 +3,26 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
-from django.core.management import execute_from_command_line
-
+from halo import supervisor
 from halo.embedded import EmbeddedError
 
 
-def main() -> None:
+def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "halo.settings")
     if sys.argv[1:2] == ["up"]:
-        # The settings find databases and keys in the data folder, so it must be known before they load.
-        early = argparse.ArgumentParser(add_help=False)
-        early.add_argument("--data-dir")
-        known, _ = early.parse_known_args(sys.argv[2:])
-        if known.data_dir:
-            os.environ["HALO_DATA_DIR"] = os.path.abspath(known.data_dir)
+        return supervisor.main(sys.argv[2:])
+    # `up` does without, as it starts at once and runs for long.
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
+
     try:
         execute_from_command_line(sys.argv)
     except EmbeddedError as error:
         sys.exit(str(error))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

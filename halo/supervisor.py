@@ -1,13 +1,13 @@
 """What `manage.py up` runs: starts the servers and Halo's processes, keeps them running, stops them in order.
 
-A process of its own without Django, so that it stays small; HALO_DATA_DIR and HALO_PORT say where. What needs Django
-once, at the start, is done by a helper that `up` has forked: see halo/management/commands/up.py.
+It knows no Django, so that it is there at once and stays small. Django is loaded by the fork server, which becomes each
+of the other processes: see halo/embedded/forking.py.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
-import math
 import os
 import signal
 import socket
@@ -17,22 +17,38 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from halo.embedded import EmbeddedError
 from halo.embedded.accounts import make_run_folders
-from halo.embedded.processes import ENOUGH_FILES, MARK, Program, end, last_words, marked, raise_file_limit, rotate
+from halo.embedded.forking import ForkServer
+from halo.embedded.processes import (
+    ENOUGH_FILES,
+    MARK,
+    Program,
+    adopt_orphans,
+    bury_orphans,
+    end,
+    last_words,
+    marked,
+    raise_file_limit,
+    rotate,
+)
 from halo.embedded.servers import START_SECONDS, Servers, holding
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+HELP = (
+    "Starts Halo: PostgreSQL and Valkey (each only where DATABASE_URL or REDIS_URL does not name one of yours), "
+    "the migrations, web, workers and beat. Keeps them running until Ctrl-C or SIGTERM. "
+    "Process ids are in run/ and logs in logs/ of the data folder."
+)
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 # A process that has run this long is started again at once, one that ends sooner after a growing pause.
 STEADY_SECONDS = 3.0
 LONGEST_PAUSE = 5.0
 TRIES_AT_START = 3
 MIGRATE_SECONDS = 3600.0
-# What supervisor and helper say to each other.
-MIGRATE, MIGRATED, SHOW_DEMO = b"m", b".", b"d"
+DEMO_SECONDS = 3600.0
 WEB_GRACE, WORKER_GRACE = 60.0, 10.0
 
 
@@ -79,15 +95,15 @@ class Kept:
 class Supervisor:
     """One `up` on one data folder."""
 
-    def __init__(self, data_dir: Path, port: int, *, helper: int, wire: socket.socket, demo: bool) -> None:
+    def __init__(self, data_dir: Path, port: int, *, demo: bool) -> None:
         self.data_dir = data_dir
         self.demo = demo
-        self.helper, self.wire = helper, wire
-        wire.setblocking(False)
         self.bind = os.environ.get("HALO_BIND") or f"127.0.0.1:{port}"
         self.port = port
         self.servers: list[Kept] = []
         self.children: list[Kept] = []
+        # What does its work once, and is not started again.
+        self.helpers: list[Program] = []
         self.next_rotation = 0.0
         # How long the processes may take to stop: what is in flight is worth waiting for.
         self.patient = True
@@ -99,6 +115,7 @@ class Supervisor:
         self.signals = {number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
         self.signals.add(signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+        adopt_orphans()
         embedded = {"postgres": not os.environ.get("DATABASE_URL"), "valkey": not os.environ.get("REDIS_URL")}
         try:
             make_run_folders(self.data_dir)
@@ -130,6 +147,10 @@ class Supervisor:
             end(left, (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
         self._check_address()
         endpoints = servers.prepare()
+        self.run_dir, self.log_dir = endpoints.run_dir, endpoints.log_dir
+        # Loads the application while the servers start.
+        self.fork_server = ForkServer(**self._running("fork-server"), argv=[])
+        self._start_children([self.fork_server])
         for name in servers.orphans:
             say(f"Stopped the {name} server that an earlier start left behind.")
         self.servers = [Kept(program) for program in servers.programs()]
@@ -138,55 +159,76 @@ class Supervisor:
         self._until(servers.are_ready, START_SECONDS, self.servers)
         if self.servers:
             say(f"Running: {', '.join(part.title for part in servers.parts)}.")
-        self.wire.send(MIGRATE)
-        self._until(lambda: self._is_migrated(endpoints.log_dir / "migrate.log"), MIGRATE_SECONDS, [])
+        self._until(self.fork_server.is_ready, START_SECONDS, self.children)
+        self._migrate()
         say("The database is up to date.")
-        first, later = self._programs(endpoints.run_dir, endpoints.log_dir)
-        self._start_children(first)
+        self._start_children(self._programs())
         self._until(self._is_web_ready, START_SECONDS, self.children)
-        # Each takes seconds of a processor to load, which those that answer visitors had for themselves.
-        self._start_children(later)
-        say(f"Halo answers at http://{self.bind} after {time.monotonic() - began:.1f} s; logs in {endpoints.log_dir}.")
+        say(f"Halo answers at http://{self.bind} after {time.monotonic() - began:.1f} s; logs in {self.log_dir}.")
         if self.demo:
-            with suppress(OSError):
-                self.wire.send(SHOW_DEMO)
-        self._until(self._is_helper_gone, math.inf, [])
+            self._show_demo()
         say("Ctrl-C stops everything.")
+
+    def _migrate(self) -> None:
+        migrate = self._program("migrate", "django", "prepare")
+        self._help(migrate, MIGRATE_SECONDS)
+        if _code(migrate):
+            hint = " Does the server that DATABASE_URL names answer?" if os.environ.get("DATABASE_URL") else ""
+            raise EmbeddedError(f"`manage.py migrate` failed.{hint}\n{last_words(migrate.log)}")
+
+    def _show_demo(self) -> None:
+        """Makes the first organisation where there is none, and shows what a newcomer needs."""
+        # SECURITY: a password is in it, once; so it is in no log.
+        with open(os.memfd_create("demo"), "r+b") as told:
+            demo = self._program("demo", "django", "demo", "--port", str(self.port))
+            demo.output = told.fileno()
+            self._help(demo, DEMO_SECONDS)
+            told.seek(0)
+            text = told.read().decode(errors="replace")
+        if _code(demo):
+            say(f"There is no first organisation to try; `manage.py demo` says more.\n{text}")
+        else:
+            with suppress(OSError):
+                sys.stdout.write(text)
+                sys.stdout.flush()
+
+    def _help(self, program: Program, seconds: float) -> None:
+        """Runs something from its beginning to its end, looking after everything else."""
+        self.helpers.append(program)
+        program.start()
+        self._until(lambda: not program.is_running(), seconds, [])
+        program.forget()
+        self.helpers.remove(program)
 
     def _start_children(self, programs: list[Program]) -> None:
         for program in programs:
             self.children.append(Kept(program))
             self.children[-1].start()
 
-    def _programs(self, run_dir: Path, log_dir: Path) -> tuple[list[Program], list[Program]]:
-        """Those that answer visitors, and those that may come a moment later."""
+    def _running(self, name: str) -> dict[str, Any]:
+        """Where a process of Halo's runs, and as what."""
+        return {
+            "name": name,
+            "log": self.log_dir / f"{name}.log",
+            "pid_file": self.run_dir / f"{name}.pid",
+            "cwd": CHECKOUT,
+            "env": self._environment(),
+        }
 
-        def program(name: str, *argv: str, grace: float) -> Program:
-            return Program(
-                name=name,
-                argv=[sys.executable, "-m", *argv],
-                log=log_dir / f"{name}.log",
-                pid_file=run_dir / f"{name}.pid",
-                cwd=CHECKOUT,
-                env=self._environment(),
-                grace=grace,
-            )
+    def _program(self, name: str, *argv: str, grace: float = WORKER_GRACE) -> Program:
+        argv = (sys.executable, "-m", *argv)
+        return Program(**self._running(name), argv=argv, grace=grace, forks=self.fork_server)
 
+    def _programs(self) -> list[Program]:
         worker = ["celery", "-A", "halo", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         llm = os.environ.get("HALO_LLM_CONCURRENCY", "640")
         default = os.environ.get("HALO_DEFAULT_CONCURRENCY", "1")
-        schedule = str(run_dir / "celerybeat-schedule")
+        schedule = str(self.run_dir / "celerybeat-schedule")
         return [
-            program("web", "gunicorn", "halo.wsgi", "-c", "halo/gunicorn_conf.py", grace=WEB_GRACE),
-            program("worker", *worker, *f"-Q llm -P threads -c {llm} -n llm@%h".split(), grace=WORKER_GRACE),
-        ], [
-            program(
-                "worker-default",
-                *worker,
-                *f"-Q default -P prefork -c {default} -n default@%h".split(),
-                grace=WORKER_GRACE,
-            ),
-            program("beat", "celery", "-A", "halo", "beat", "-s", schedule, grace=WORKER_GRACE),
+            self._program("web", "gunicorn", "halo.wsgi", "-c", "halo/gunicorn_conf.py", grace=WEB_GRACE),
+            self._program("worker", *worker, *f"-Q llm -P threads -c {llm} -n llm@%h".split()),
+            self._program("worker-default", *worker, *f"-Q default -P prefork -c {default} -n default@%h".split()),
+            self._program("beat", "celery", "-A", "halo", "beat", "-s", schedule),
         ]
 
     def _environment(self) -> dict[str, str]:
@@ -228,23 +270,6 @@ class Supervisor:
         finally:
             connection.close()
 
-    def _is_migrated(self, log: Path) -> bool:
-        """Whether the helper is done; raises when it failed."""
-        try:
-            answer = self.wire.recv(1)
-        except BlockingIOError:
-            return False
-        if answer != MIGRATED:
-            hint = " Does the server that DATABASE_URL names answer?" if os.environ.get("DATABASE_URL") else ""
-            raise EmbeddedError(f"`manage.py migrate` failed.{hint}\n{last_words(log)}")
-        return True
-
-    def _is_helper_gone(self) -> bool:
-        if self.helper:
-            ended, _ = os.waitpid(self.helper, os.WNOHANG)
-            self.helper = 0 if ended else self.helper
-        return not self.helper
-
     def _until(self, done: Callable[[], bool], seconds: float, starting: list[Kept]) -> None:
         """Waits for `done`, looking after everything; raises when that takes too long, or `starting` keep ending."""
         limit = time.monotonic() + seconds
@@ -268,6 +293,8 @@ class Supervisor:
             if sentence := kept.look_after(now):
                 say(sentence)
                 kept.look_after(now)
+        programs = [*self.helpers, *(kept.program for kept in self.servers + self.children)]
+        bury_orphans({program.process.pid for program in programs if program.process})
         if now > self.next_rotation:
             self.next_rotation = now + 60.0
             for kept in self.servers + self.children:
@@ -275,11 +302,13 @@ class Supervisor:
                     rotate(kept.program.log)
 
     def _stop(self) -> None:
-        """Web first, which finishes its requests with the workers' help; then the workers; the servers last."""
+        """Web first, which finishes its requests with its worker's help; then that worker; the servers last."""
         by_name = {kept.program.name: kept.program for kept in self.children}
-        if not self._is_helper_gone():
-            os.kill(self.helper, signal.SIGKILL)
-        for names in (("web", "beat"), ("worker", "worker-default")):
+        for helper in self.helpers:
+            helper.kill()
+            helper.forget()
+        # What the other worker has begun is taken up again later, and no visitor waits for it.
+        for names in (("web", "fork-server", "beat", "worker-default"), ("worker",)):
             self._stop_all([by_name[name] for name in names if name in by_name])
         # Such as the workers of a killed gunicorn, which were still finishing their requests.
         end(marked(self.data_dir), (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
@@ -321,16 +350,38 @@ def _how(program: Program) -> str:
     return f"exit code {code}"
 
 
-def main() -> int:
-    helper, wire, *flags = sys.argv[1:]
-    return Supervisor(
-        Path(os.path.realpath(os.environ["HALO_DATA_DIR"])),
-        int(os.environ["HALO_PORT"]),
-        helper=int(helper),
-        wire=socket.socket(fileno=int(wire)),
-        demo="--no-demo" not in flags,
-    ).run()
+def _code(program: Program) -> int | None:
+    return program.process.returncode if program.process else None
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `manage.py up` may be told."""
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        default=os.environ.get("HALO_DATA_DIR") or str(CHECKOUT / ".halo"),
+        help="where databases, keys and logs are kept (default: HALO_DATA_DIR, else .halo in the checkout)",
+    )
+    parser.add_argument(
+        "--port",
+        metavar="N",
+        type=int,
+        default=os.environ.get("HALO_PORT") or 8000,
+        help="listen on 127.0.0.1:N (default: HALO_PORT, else 8000); HALO_BIND gives another address",
+    )
+    parser.add_argument(
+        "--no-demo", action="store_true", help="do not make and show a first organisation to try things with"
+    )
+
+
+def up(data_dir: str, port: int, *, demo: bool) -> int:
+    """Runs everything until it is told to stop; returns the exit code."""
+    return Supervisor(Path(os.path.realpath(data_dir)), port, demo=demo).run()
+
+
+def main(argv: list[str]) -> int:
+    """`manage.py up`, without Django."""
+    parser = argparse.ArgumentParser(prog="manage.py up", description=HELP)
+    add_arguments(parser)
+    asked = parser.parse_args(argv)
+    return up(asked.data_dir, asked.port, demo=not asked.no_demo)

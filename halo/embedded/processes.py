@@ -11,10 +11,11 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from halo.embedded.accounts import Account, run_options
 
@@ -24,13 +25,35 @@ LOG_BYTES = 20 * 1024 * 1024
 ENOUGH_FILES = 8192
 
 _libc = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 _UNLIMITED = 1 << 20
+
+
+class Process(Protocol):
+    """A child of ours, as `subprocess.Popen` is one."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int | None: ...
+
+    def send_signal(self, how: int, /) -> None: ...
+
+
+class Forks(Protocol):
+    """Who has the application loaded, and forks."""
+
+    def fork(self, module: str, *arguments: str, name: str, output: int) -> Process | None: ...
 
 
 @dataclass
 class Program:
-    """One process: what to run, as whom, and how it is asked to stop."""
+    """One process: what to run, as whom, and how it is asked to stop.
+
+    `argv` of what `forks` can run begins with an interpreter and `-m`. `output` stands for the log where it is given.
+    """
 
     name: str
     argv: Sequence[str]
@@ -43,33 +66,46 @@ class Program:
     # What the kernel sends when `up` is gone.
     orphan_signal: signal.Signals = signal.SIGKILL
     grace: float = 10.0
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    forks: Forks | None = field(default=None, repr=False)
+    output: int | None = None
+    # Descriptors that the process inherits.
+    keep: tuple[int, ...] = ()
+    process: Process | None = field(default=None, repr=False)
 
     def start(self) -> None:
         """Starts the process and writes its pid file; call it in the only thread, whose end the kernel watches."""
+        rotate(self.log)
+        with self.log.open("ab") as log:
+            output = log.fileno() if self.output is None else self.output
+            self.process = self._fork(output) or self._execute(output)
+        write_whole(self.pid_file, f"{self.process.pid}\n")
+
+    def _fork(self, output: int) -> Process | None:
+        if self.forks is None:
+            return None
+        _, _, module, *arguments = self.argv
+        return self.forks.fork(module, *arguments, name=self.name, output=output)
+
+    def _execute(self, output: int) -> Process:
         parent, orphan_signal = os.getpid(), int(self.orphan_signal)
 
         def bind_to_parent() -> None:
-            die_with_parent(orphan_signal)
+            die_with_us(parent, orphan_signal)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            if os.getppid() != parent:
-                os._exit(1)
 
-        rotate(self.log)
-        with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C at the terminal reaches `up` alone, which then stops everything in order.
-            self.process = subprocess.Popen(
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.cwd,
-                env=dict(self.env),
-                start_new_session=True,
-                preexec_fn=bind_to_parent,
-                **run_options(self.account),
-            )
-        write_whole(self.pid_file, f"{self.process.pid}\n")
+        # A session of its own: Ctrl-C at the terminal reaches `up` alone, which then stops everything in order.
+        return subprocess.Popen(
+            self.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=self.cwd,
+            env=dict(self.env),
+            start_new_session=True,
+            pass_fds=self.keep,
+            preexec_fn=bind_to_parent,
+            **run_options(self.account),
+        )
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -92,6 +128,30 @@ class Program:
 def die_with_parent(how: int) -> None:
     """Asks the kernel to send this process the signal `how` once its parent is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, how, 0, 0, 0)
+
+
+def die_with_us(parent: int, how: int = signal.SIGKILL) -> None:
+    """The same in a child of `parent`, which ends at once where that is gone already."""
+    die_with_parent(how)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of those descendants whose own parent ends."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury_orphans(known: Container[int]) -> None:
+    """Fetches the ends of adopted children, which would stay as zombies; those of `known` are others' to fetch."""
+    with suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in known:
+            os.waitpid(ended.si_pid, 0)
+
+
+def name_process(name: str) -> None:
+    """The name of this process in lists of them; its first 15 letters."""
+    _libc.prctl(_PR_SET_NAME, f"halo {name}".encode()[:15], 0, 0, 0)
 
 
 def signal_group(leader: int, how: signal.Signals) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from halo.embedded.processes import die_with_parent
+from halo.embedded.processes import command_line, die_with_parent
 from halo.embedded.servers import throw_away_folder
 
-CHILDREN = ("web", "worker", "worker-default", "beat")
+CHILDREN = ("web", "worker", "worker-default", "beat", "fork-server")
 SERVERS = ("postgres", "valkey")
 
 
@@ -115,6 +115,35 @@ def test_a_killed_process_is_started_again_within_a_second(product: Product, nam
     os.kill(before, signal.SIGKILL)
     assert eventually(lambda: product.pid(name) != before, 5) < 1.0
     eventually(product.is_ready, 20)
+
+
+def test_without_the_fork_server_processes_are_started_all_the_same(product: Product) -> None:
+    before = {name: product.pid(name) for name in ("fork-server", "web")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: all(product.pid(name) != pid for name, pid in before.items()), 5)
+    eventually(product.is_ready, 20)
+    assert "gunicorn" in command_line(product.pid("web")), "executed, as the application was not loaded yet"
+
+    def forks() -> bool:
+        pid = product.pid("beat")
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: product.pid("beat") != pid, 10)
+        return "fork_server" in command_line(product.pid("beat"))
+
+    eventually(forks, 30)
+
+
+def test_processes_that_lost_their_parent_leave_no_zombies(product: Product) -> None:
+    eventually(product.is_ready, 20)
+    os.kill(product.pid("web"), signal.SIGKILL)
+    eventually(product.is_ready, 20)
+
+    def zombies() -> list[str]:
+        children = Path(f"/proc/{product.up.pid}/task/{product.up.pid}/children").read_text().split()
+        return [pid for pid in children if product.is_gone(int(pid))]
+
+    eventually(lambda: not zombies(), 20)
 
 
 @pytest.mark.parametrize("name", SERVERS)
