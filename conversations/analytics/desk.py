@@ -15,11 +15,14 @@ from django.utils import timezone
 from conversations.admin.trace_parts import money
 from conversations.analytics import articles as articles_read
 from conversations.analytics import comparing, numbers, teamwork
+from conversations.analytics import confidence as confidence_read
 from conversations.analytics import gaps as gaps_read
 from conversations.analytics.bars import stacked
+from conversations.analytics.filters import Filters
 from conversations.analytics.numbers import Numbers
 from conversations.analytics.period import PERIODS, Asked, read_asked
 from conversations.analytics.resolution import resolution
+from conversations.labels import PRECEDENCE
 from orgs import audit
 from orgs.exports import csv_response
 from orgs.models import Organization
@@ -32,6 +35,7 @@ TABS = (
     ("numbers-gaps", "Gaps"),
     ("numbers-articles", "Articles"),
     ("numbers-agents", "Agents and versions"),
+    ("numbers-confidence", "Confidence"),
     ("numbers-team", "Team"),
 )
 # The parts of a day, from the bottom up.
@@ -105,6 +109,20 @@ def agents(request: HttpRequest, org: Organization) -> HttpResponseBase:
 
 
 @desk(needs=Action.READ_TRANSCRIPTS)
+def confidence(request: HttpRequest, org: Organization) -> HttpResponseBase:
+    """How right answers were, against how right they were said to be."""
+    asked = read_asked(org, request.GET, now=timezone.now())
+    filters = _labels(asked)
+    context = {
+        "title": "Confidence",
+        "report": confidence_read.report(filters, now=timezone.now()),
+        "enough": confidence_read.ENOUGH,
+        "budgets": f"{reverse('admin:confidence')}?{filters.query}",
+    }
+    return _page(request, asked, "confidence", "numbers-confidence", context)
+
+
+@desk(needs=Action.READ_TRANSCRIPTS)
 def team(request: HttpRequest, org: Organization) -> HttpResponseBase:
     """What people did."""
     asked = read_asked(org, request.GET, now=timezone.now())
@@ -130,7 +148,6 @@ def _page(request: HttpRequest, asked: Asked, template: str, tab: str, context: 
     query = urlencode({**({"org": str(org.pk)} if several_orgs(request) else {}), **chosen})
     frame = {
         "tabs": [(title, f"{reverse(name)}?{query}", name == tab) for name, title in TABS],
-        "confidence": f"{reverse('admin:confidence')}?org={org.pk}",
         "asked": asked,
         "periods": PERIODS,
         "query": query,
@@ -142,6 +159,11 @@ def _page(request: HttpRequest, asked: Asked, template: str, tab: str, context: 
 def _days(asked: Asked) -> list[tuple[dt.date, Numbers]]:
     found = numbers.counted(asked.org, by=numbers.BY_DAY, since=asked.since, until=asked.until, agent=asked.agent_id)
     return [(day, found.get(day, Numbers())) for day in asked.days]
+
+
+def _labels(asked: Asked) -> Filters:
+    """Every label in the period, whoever gave it; without the agents, whose budgets are another page's."""
+    return Filters(asked.org, (), asked.agent, asked.period, tuple(str(by) for by in PRECEDENCE))
 
 
 def _article_link(org: Organization, title: str) -> str:
@@ -201,6 +223,13 @@ def _agent_rows(asked: Asked) -> Iterator[list[Any]]:
         ]  # fmt: skip
 
 
+def _confidence_rows(asked: Asked) -> Iterator[list[Any]]:
+    figures = confidence_read.report(_labels(asked), now=timezone.now()).figures
+    for mark in figures.reliability.marks if figures else ():
+        group, right = mark.bin, mark.bin.observed
+        yield [group.low, group.high, group.estimate, group.answers, group.right, right.value, right.low, right.high]
+
+
 def _team_rows(asked: Asked) -> Iterator[list[Any]]:
     for kind, rows in (("team", teamwork.by_team(asked)), ("teammate", teamwork.by_teammate(asked))):
         for row in rows:
@@ -221,6 +250,10 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Asked], Iterable[list[Any]]]]
         ("agent", "version", "messages", *_PARTS, "p95_seconds", "cost", "conversations", "confirmed", "assumed",
          "returned", "judged", "share_right"),
         _agent_rows,
+    ),
+    "confidence": (
+        ("confidence_from", "confidence_to", "confidence_mean", "answers", "right", "share_right", "low", "high"),
+        _confidence_rows,
     ),
     "team": (
         ("kind", "name", "opened", "waiting", "resolved", "spam", "typical_hours", "conversations_taken_over"),

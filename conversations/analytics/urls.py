@@ -11,6 +11,7 @@ urlpatterns = [
     path("gaps/", desk.gaps, name="numbers-gaps"),
     path("articles/", desk.articles, name="numbers-articles"),
     path("agents/", desk.agents, name="numbers-agents"),
+    path("confidence/", desk.confidence, name="numbers-confidence"),
     path("team/", desk.team, name="numbers-team"),
     path("<slug:table>.csv", desk.export, name="numbers-export"),
 ]

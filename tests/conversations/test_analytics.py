@@ -30,8 +30,15 @@ from tests.cast import Cast, House
 NOW = whole_hour(timezone.now()) + dt.timedelta(minutes=30)
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 THEN = (NOW - DAY * 6).replace(hour=12)
-PAGES = ("/analytics/", "/analytics/gaps/", "/analytics/articles/", "/analytics/agents/", "/analytics/team/")
-TABLES = ("days", "resolution", "gaps", "articles", "agents", "team")
+PAGES = (
+    "/analytics/",
+    "/analytics/gaps/",
+    "/analytics/articles/",
+    "/analytics/agents/",
+    "/analytics/confidence/",
+    "/analytics/team/",
+)
+TABLES = ("days", "resolution", "gaps", "articles", "agents", "confidence", "team")
 
 
 @pytest.fixture
@@ -232,15 +239,34 @@ def test_pages_show_what_was_counted_and_cost_the_same_with_much_of_it(
         Ticket.objects.create(number=2 + n, **team_ticket)
     many = costs()
     # Of gaps, once there are some: their wordings twice, and their conversations.
-    assert max(many) <= 20 and [a - b for a, b in zip(many, few, strict=True)] == [0, 2, 0, 0, 0], (few, many)
-    overview, _, articles, agents, team = (browser.get(page).content.decode() for page in PAGES)
+    assert max(many) <= 20 and [a - b for a, b in zip(many, few, strict=True)] == [0, 2, 0, 0, 0, 0], (few, many)
+    overview, _, articles, agents, confidence, team = (browser.get(page).content.decode() for page in PAGES)
     assert "How conversations ended" in overview and 'role="img"' in overview
     assert "Guide 1" in articles.split("nobody needed")[0] and "Guide 2" in articles.split("nobody needed")[1]
+    assert "Too few judged answers" in confidence and 'role="img"' not in confidence
     assert "Acme assistant" in agents and "Sue" in team and "Nobody yet" in team
     rows = list(
         csv.reader(io.StringIO(b"".join(browser.get("/analytics/articles.csv").streaming_content).decode("utf-8-sig")))
     )
     assert rows[1] == ["Guide 1", "Guide", "7", "1", "1"]
+
+
+def test_confidence_is_shown_against_what_came_true_and_counts_as_csv(
+    cast: Cast, as_: Callable[[User], Client]
+) -> None:
+    for n in range(40):
+        said = talk(cast.acme, NOW - DAY * 2 - HOUR * n)
+        AnswerLabel.objects.create(
+            org=cast.acme.org, turn=said.turns.get(), verdict="wrong" if n % 4 == 0 else "right", by="teammate"
+        )
+    browser = as_(cast.ana)
+    page = browser.get("/analytics/confidence/").content.decode()
+    assert 'role="img"' in page and "Share right" in page and ">75 %<" in page.replace("\n", "")
+    assert f'href="/admin/analytics/confidence/?org={cast.acme.org.pk}' in page
+    text = b"".join(browser.get("/analytics/confidence.csv").streaming_content).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sum(int(row["answers"]) for row in rows) == 40 and sum(int(row["right"]) for row in rows) == 30
+    assert {float(row["confidence_mean"]) for row in rows} == {0.5}
 
 
 def test_bars_stand_on_each_other_and_the_scale_reads_well() -> None:
