@@ -8,16 +8,20 @@ from collections.abc import Iterable
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from conversations import bell
 from conversations.forgetting import SESSIONS, forget_events, forget_sessions
-from conversations.models import Erasure, Ticket
+from conversations.models import Erasure, SavedView, Ticket
 from orgs import audit
 from orgs.models import Organization, User
 from orgs.services import Conflict
 from sessions.models import ChatSession, EndUser, Event
+
+# Shorter ones would be found in words that mean nobody.
+SHORTEST_NAME = 3
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +76,20 @@ def _sessions_of(asked: Erasure) -> list[uuid.UUID]:
     return list(theirs.values_list("pk", flat=True)[:SESSIONS])
 
 
+def _forget_views(person: EndUser) -> int:
+    """Deletes saved searches that name the person, and says how many."""
+    known = (str(person.pk), person.external_id, person.email, person.name)
+    names = [name.casefold() for name in known if len(name) >= SHORTEST_NAME]
+    naming = []
+    for pk, name, query in SavedView.objects.for_org(person.org_id).values_list("pk", "name", "query"):
+        asked = QueryDict(query)
+        said = " ".join((name, asked.get("q", ""), asked.get("person", ""))).casefold()
+        if any(one in said for one in names):
+            naming.append(pk)
+    SavedView.objects.for_org(person.org_id).filter(pk__in=naming).delete()
+    return len(naming)
+
+
 @transaction.atomic
 def _finish(asked: Erasure) -> bool:
     """Deletes the person and writes the receipt, if nothing else is left of them; True where there is nothing to do."""
@@ -92,6 +110,7 @@ def _finish(asked: Erasure) -> bool:
             Ticket.objects.for_org(asked.org).filter(requester=person).delete()[1].get(Ticket._meta.label, 0)
         )
         removed["people"] += 1
+        removed["views"] += _forget_views(person)
     stored.end_user, stored.finished_at = None, timezone.now()
     stored.removed = {what: count for what, count in removed.items() if count}
     stored.save(update_fields=["end_user", "finished_at", "removed"])

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conversations import housekeeping, tape
-from conversations.models import Conversation, Erasure, Message, Ticket, Turn
+from conversations.models import Conversation, Erasure, Message, SavedView, Ticket, Turn
 from conversations.privacy import erasing
 from conversations.tasks import erase
 from halo import wire
@@ -94,7 +94,13 @@ def test_no_row_that_is_left_holds_a_word_of_the_person(
     })  # fmt: skip
     assert audited(person.org, "enduser.changed").after["name"] == "set"
     as_(cast.root).get("/admin/chat_sessions/enduser/", {"q": person.email})
-    erasing.carry_out(erasing.request_erasure(person=person, by=cast.omar).pk)
+    views = {"Hers": "person=VERA%40visitor.example", "Of Vera Visitor": "rating=up", "Reset": "q=reset&rating=down"}
+    for name, query in views.items():
+        SavedView.objects.create(org=person.org, owner=cast.omar, name=name, query=query)
+    asked = erasing.request_erasure(person=person, by=cast.omar)
+    erasing.carry_out(asked.pk)
+    assert Erasure.objects.get(pk=asked.pk).removed["views"] == 2
+    assert SavedView.objects.get().name == "Reset", "what names nobody stays"
     words = (person.email, "Acme visitor", "Vera", '"u-1"', "Acme question", "Acme trouble")
     for model in apps.get_models():
         if model._meta.app_label in ("orgs", "chat_sessions", "conversations") and model is not User:
