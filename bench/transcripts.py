@@ -4,7 +4,8 @@ One organisation with N generated messages (a million by default), and one with 
 Each kind of page is asked for by an analyst through the whole of Halo but the web server, some times over. Printed are
 milliseconds, the CPU milliseconds of Python among them (the rest is PostgreSQL's, and waiting where others use the
 machine), and the plans of the statements: which large table was read from end to end, if any. `--plans` writes the
-plans out. Starts servers of its own, gone afterwards.
+plans out. Beside them the numbers, the inbox and the admin's front page; then everything is exported, in each form, and
+the memory of that process looked at. Starts servers of its own, gone afterwards.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -170,7 +172,30 @@ def pages(org: Organization) -> dict[str, list[str]]:
     of_result = [
         f"{address}?{query}" for address in read for query in ("q=refund", "outcome=failed", "q=refund&error=yes")
     ]
-    return {**listed, "one, in no result": read, "one, in a result": of_result}
+    numbers = ["/analytics/", *(f"/analytics/{page}/" for page in ("gaps", "articles", "agents", "confidence", "team"))]
+    return {
+        **listed,
+        "one, in no result": read,
+        "one, in a result": of_result,
+        "numbers of 30 days": numbers,
+        "numbers of 12 months": [f"{page}?period=365" for page in numbers],
+        "inbox": ["/inbox/?view=open"],
+        "front page of the admin": ["/admin/"],
+    }
+
+
+def export(org: Organization, what: str) -> dict[str, Any]:
+    """Writes one of the files from end to end, to nowhere; its time and the most memory of the process."""
+    began = time.perf_counter()
+    command = [sys.executable, str(ROOT / "manage.py"), "export", "--org", org.slug, "--what", what]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = process.stderr.read().splitlines()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, told[-5:]
+    seconds = time.perf_counter() - began
+    return {"seconds": round(seconds, 1), "most MB of RSS": round(used.ru_maxrss / 1024), "said": told[-1]}
 
 
 class Plans:
@@ -248,6 +273,7 @@ def main() -> None:
         p95 = measured[kind]["p95 ms"]
         told = f"reads all of {', '.join(whole)}" if whole else "by indexes"
         print(f"{kind:<26} {median(every):>8.1f} {p95:>8.1f} {slowest:>8.1f} {median(used):>8.1f}   {told}")
+    figures["exports"] = {what: export(org, what) for what in ("conversations", "messages", "jsonl")}
     figures |= {"pages": measured, "machine after": machine()}
     late = [kind for kind, one in measured.items() if one["median ms"] > LIMIT_MS]
     figures[f"kinds over {LIMIT_MS} ms"] = late
