@@ -17,7 +17,6 @@ import time
 from typing import NamedTuple
 
 import django
-from django.urls import get_resolver
 
 from halo.embedded.forking import READY
 from halo.embedded.processes import die_with_us, name_process
@@ -53,7 +52,6 @@ def _load() -> None:
     for name in _OF_PROCESSES:
         importlib.import_module(name)
     importlib.import_module("halo.celery").app.loader.import_default_modules()
-    _ = get_resolver().url_patterns
     # The collector would write to every page that the forks share.
     gc.freeze()
 

@@ -11,6 +11,8 @@ from conversations import scraping
 from conversations.admin import rehearsal
 from halo import demo_site, health, widget
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", health.front_door, name="front-door"),
     path("health/live", health.live, name="health-live"),
