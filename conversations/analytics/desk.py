@@ -115,7 +115,7 @@ def confidence(request: HttpRequest, org: Organization) -> HttpResponseBase:
     filters = _labels(asked)
     context = {
         "title": "Confidence",
-        "report": confidence_read.report(filters, now=timezone.now()),
+        "report": confidence_read.report(filters, now=timezone.now(), with_budgets=False),
         "enough": confidence_read.ENOUGH,
         "budgets": f"{reverse('admin:confidence')}?{filters.query}",
     }
@@ -224,7 +224,7 @@ def _agent_rows(asked: Asked) -> Iterator[list[Any]]:
 
 
 def _confidence_rows(asked: Asked) -> Iterator[list[Any]]:
-    figures = confidence_read.report(_labels(asked), now=timezone.now()).figures
+    figures = confidence_read.report(_labels(asked), now=timezone.now(), with_budgets=False).figures
     for mark in figures.reliability.marks if figures else ():
         group, right = mark.bin, mark.bin.observed
         yield [group.low, group.high, group.estimate, group.answers, group.right, right.value, right.low, right.high]

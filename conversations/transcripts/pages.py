@@ -69,9 +69,7 @@ def read_transcript(request: HttpRequest, org: Organization, conversation_id: uu
     upto = int(page) if page.isdecimal() and page.isascii() and len(page) < 19 else None
     found = reading.read(conversation, wanted=wanted, before=upto)
     audit.record(org=org, actor=acting(request), action="transcript.read", target=conversation)
-    place = Place.of(conversation)
-    newer = search.find(filters, before=place, size=1, wanted=wanted).rows
-    older = search.find(filters, after=place, size=1, wanted=wanted).rows
+    newer, older = search.neighbours(filters, wanted, Place.of(conversation))
     here = _query(request, org, filters)
     context = {
         "title": f"Conversation of {conversation.created_at:%-d %B %Y}",
@@ -81,8 +79,8 @@ def read_transcript(request: HttpRequest, org: Organization, conversation_id: uu
         "reading": found,
         "filters": filters,
         "here": here,
-        "newer": newer[0] if newer else None,
-        "older": older[0] if older else None,
+        "newer": newer,
+        "older": older,
         "may_judge": may(request.user, Action.WRITE_NOTES, org),
         "may_step_in": may(request.user, Action.WORK_INBOX, org),
         "me": request.user,

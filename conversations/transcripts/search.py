@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db.models import BooleanField, Func, OuterRef, Q, Subquery, Value
@@ -26,6 +26,8 @@ FEW = 20_000
 EPOCH, MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
 _MARKS = re.compile(r"\*\*|`")
 FIRST_STEP, LONGEST_STEP, LOOKED_THROUGH = 150, 1000, 3000
+# Conversations by their places.
+Keys = list[tuple[uuid.UUID, dt.datetime]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +74,36 @@ def find(
     after: Place | None = None,
     before: Place | None = None,
     size: int = PAGE,
-    wanted: Wanted | None = None,
 ) -> Found:
     """A page behind `after` (older), or before `before` (newer), or the first one."""
-    wanted = parse(filters.text) if wanted is None else wanted
+    wanted = parse(filters.text)
     newer = before is not None
     place = before or after
     theirs, is_open = narrow(filters, wanted)
     if is_open:
-        return _walk(filters, theirs, wanted, place, newer=newer, size=size)
+        walked = _walk(filters, theirs, wanted, place, newer=newer, size=size)
+        found = _page(filters, walked.keys, wanted, more=walked.more, newer=newer)
+        found.stopped = walked.stopped
+        return found
     keys = _keys(theirs, place, newer=newer, most=size + 1)
     return _page(filters, keys[:size], wanted, more=len(keys) > size, newer=newer)
+
+
+def neighbours(filters: Filters, wanted: Wanted, place: Place) -> tuple[uuid.UUID | None, uuid.UUID | None]:
+    """The conversations that stand before and behind a place of the result: the newer one and the older one.
+
+    None where there is none, or none that is found soon.
+    """
+    theirs, is_open = narrow(filters, wanted)
+
+    def first(*, newer: bool) -> uuid.UUID | None:
+        if is_open:
+            keys = _walk(filters, theirs, wanted, place, newer=newer, size=1).keys
+        else:
+            keys = _keys(theirs, place, newer=newer, most=1)
+        return keys[0][0] if keys else None
+
+    return first(newer=True), first(newer=False)
 
 
 def narrow(filters: Filters, wanted: Wanted) -> tuple[Any, bool]:
@@ -146,7 +167,7 @@ def _few(filters: Filters, wanted: Wanted) -> set[uuid.UUID] | None:
     return set(keys) if len(keys) <= FEW else None
 
 
-def _keys(theirs: Any, place: Place | None, *, newer: bool, most: int) -> list[tuple[uuid.UUID, dt.datetime]]:
+def _keys(theirs: Any, place: Place | None, *, newer: bool, most: int) -> Keys:
     """Ids and moments in the direction that is read, by the index on (org, -last_message_at, id)."""
     order = ("last_message_at", "-id") if newer else ("-last_message_at", "id")
     if place is not None:
@@ -159,9 +180,17 @@ def _keys(theirs: Any, place: Place | None, *, newer: bool, most: int) -> list[t
     return list(theirs.order_by(*order).values_list("pk", "last_message_at")[:most])
 
 
-def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *, newer: bool, size: int) -> Found:
+class _Walked(NamedTuple):
+    """What a walk found on its way, and whether and from where there may be more."""
+
+    keys: Keys
+    more: bool
+    stopped: Place | None = None
+
+
+def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *, newer: bool, size: int) -> _Walked:
     """Looks through conversations one after the other for words that many messages have."""
-    hits: list[tuple[uuid.UUID, dt.datetime]] = []
+    hits: Keys = []
     seen, step = 0, FIRST_STEP
     while seen < LOOKED_THROUGH:
         walked = _keys(theirs, place, newer=newer, most=step)
@@ -170,20 +199,16 @@ def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *,
             hitting = having(filters, wanted, [key for key, _ in walked])
             hits += [entry for entry in walked if entry[0] in hitting]
         if len(hits) > size:
-            return _page(filters, hits[:size], wanted, more=True, newer=newer)
+            return _Walked(hits[:size], more=True)
         if len(walked) < step:
-            return _page(filters, hits, wanted, more=False, newer=newer)
+            return _Walked(hits, more=False)
         seen += step
         likely = int(1.2 * (size + 1 - len(hits)) * seen / max(len(hits), 1))
         step = max(min(max(likely, FIRST_STEP // 2), LONGEST_STEP, LOOKED_THROUGH - seen), 1)
-    found = _page(filters, hits, wanted, more=True, newer=newer)
-    found.stopped = place
-    return found
+    return _Walked(hits, more=True, stopped=place)
 
 
-def _page(
-    filters: Filters, keys: Sequence[tuple[uuid.UUID, dt.datetime]], wanted: Wanted, *, more: bool, newer: bool
-) -> Found:
+def _page(filters: Filters, keys: Keys, wanted: Wanted, *, more: bool, newer: bool) -> Found:
     """The rows with what a list shows of them, newest first."""
     ids = [key for key, _ in keys]
     first = Message.objects.for_org(filters.org).filter(conversation=OuterRef("pk"), author=Message.Author.VISITOR)
