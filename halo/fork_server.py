@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import socket
 import sys
 import time
@@ -38,17 +39,21 @@ class Life(NamedTuple):
 
 
 def main() -> None:
-    wire = socket.socket(fileno=int(sys.argv[1]))
-    _load()
-    life = _serve(wire, supervisor=os.getppid())
+    wire, supervisor = socket.socket(fileno=int(sys.argv[1])), os.getppid()
+    # As the masters of web processes do: no thread and no connection may come to be here.
+    gc.disable()
+    django.setup()
+    # The models are there, so migrations are under way while the rest is loaded.
+    life = _serve(wire, supervisor=supervisor, wait=False)
+    if life is None:
+        _load()
+        wire.send(READY)
+        life = _serve(wire, supervisor=supervisor, wait=True)
     if life is not None:
         _live(life)
 
 
 def _load() -> None:
-    # As the masters of web processes do: no thread and no connection may come to be here.
-    gc.disable()
-    django.setup()
     for name in _OF_PROCESSES:
         importlib.import_module(name)
     importlib.import_module("halo.celery").app.loader.import_default_modules()
@@ -56,10 +61,12 @@ def _load() -> None:
     gc.freeze()
 
 
-def _serve(wire: socket.socket, *, supervisor: int) -> Life | None:
-    """Forks whenever it is asked to; returns in each fork what that is to be, and None where nobody asks any more."""
-    wire.send(READY)
-    while True:
+def _serve(wire: socket.socket, *, supervisor: int, wait: bool) -> Life | None:
+    """Forks as often as it is asked to; returns in each fork what that is to be.
+
+    None where nobody will ask any more, or, without `wait`, where nobody has asked yet.
+    """
+    while wait or select.select([wire], [], [], 0)[0]:
         request, (*outputs,), _, _ = socket.recv_fds(wire, REQUEST_BYTES, 1)
         if not request:
             return None
@@ -70,6 +77,7 @@ def _serve(wire: socket.socket, *, supervisor: int) -> Life | None:
             return Life(**json.loads(request), output=output)
         os.close(output)
         wire.send(str(pid).encode())
+    return None
 
 
 def _fork_away(supervisor: int) -> int:

@@ -159,11 +159,15 @@ class Supervisor:
         self._until(servers.are_ready, START_SECONDS, self.servers)
         if self.servers:
             say(f"Running: {', '.join(part.title for part in servers.parts)}.")
-        self._until(self.fork_server.is_ready, START_SECONDS, self.children)
         self._migrate()
         say("The database is up to date.")
-        self._start_children(self._programs())
+        self._until(self.fork_server.is_ready, START_SECONDS, self.children)
+        self.fork_server.is_first = False
+        first, later = self._programs()
+        self._start_children(first)
         self._until(self._is_web_ready, START_SECONDS, self.children)
+        # Nobody waits for what these do, and those that answer visitors had the processors for themselves.
+        self._start_children(later)
         say(f"Halo answers at http://{self.bind} after {time.monotonic() - began:.1f} s; logs in {self.log_dir}.")
         if self.demo:
             self._show_demo()
@@ -219,7 +223,8 @@ class Supervisor:
         argv = (sys.executable, "-m", *argv)
         return Program(**self._running(name), argv=argv, grace=grace, forks=self.fork_server)
 
-    def _programs(self) -> list[Program]:
+    def _programs(self) -> tuple[list[Program], list[Program]]:
+        """Those that answer visitors, and those that may come a moment later."""
         worker = ["celery", "-A", "halo", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         llm = os.environ.get("HALO_LLM_CONCURRENCY", "640")
         default = os.environ.get("HALO_DEFAULT_CONCURRENCY", "1")
@@ -227,6 +232,7 @@ class Supervisor:
         return [
             self._program("web", "gunicorn", "halo.wsgi", "-c", "halo/gunicorn_conf.py", grace=WEB_GRACE),
             self._program("worker", *worker, *f"-Q llm -P threads -c {llm} -n llm@%h".split()),
+        ], [
             self._program("worker-default", *worker, *f"-Q default -P prefork -c {default} -n default@%h".split()),
             self._program("beat", "celery", "-A", "halo", "beat", "-s", schedule),
         ]
@@ -307,22 +313,23 @@ class Supervisor:
         for helper in self.helpers:
             helper.kill()
             helper.forget()
-        # What the other worker has begun is taken up again later, and no visitor waits for it.
-        for names in (("web", "fork-server", "beat", "worker-default"), ("worker",)):
-            self._stop_all([by_name[name] for name in names if name in by_name])
+        web, worker = ([by_name.pop(name)] if name in by_name else [] for name in ("web", "worker"))
+        # No visitor waits for what these have begun.
+        others = list(by_name.values())
+        asked = _ask(others)
+        self._wait_for(web, _ask(web))
+        self._wait_for(worker, _ask(worker))
+        self._wait_for(others, asked)
         # Such as the workers of a killed gunicorn, which were still finishing their requests.
         end(marked(self.data_dir), (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
         self.patient = True  # with the data
-        self._stop_all([kept.program for kept in self.servers])
+        servers = [kept.program for kept in self.servers]
+        self._wait_for(servers, _ask(servers))
         if self.servers or self.children:
             say("Everything has stopped.")
 
-    def _stop_all(self, programs: list[Program]) -> None:
-        """Stops programs, at once when somebody asks a second time."""
-        running = [program for program in programs if program.is_running()]
-        for program in running:
-            program.ask_to_stop()
-        asked = time.monotonic()
+    def _wait_for(self, programs: list[Program], asked: float) -> None:
+        """Sees to the end of programs that were asked to stop, at once when somebody asks a second time."""
         for program in programs:
             while program.is_running() and time.monotonic() < asked + program.grace and self.patient:
                 got = signal.sigtimedwait(self.signals, 0.05)
@@ -330,6 +337,13 @@ class Supervisor:
             if program.is_running():
                 program.kill()
             program.forget()
+
+
+def _ask(programs: list[Program]) -> float:
+    """Asks programs to stop, and says when that was."""
+    for program in programs:
+        program.ask_to_stop()
+    return time.monotonic()
 
 
 def say(text: str, *, to: TextIO = sys.stdout) -> None:

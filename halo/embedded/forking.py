@@ -53,6 +53,8 @@ class Forked:
 class ForkServer(Program):
     """Loads the application and forks on demand; while it loads, or is gone, programs are executed as any other is."""
 
+    # While nothing else runs, what is to be forked can wait until some of the application is loaded.
+    is_first: bool = True
     _wire: socket.socket | None = field(default=None, repr=False)
     _is_ready: bool = False
 
@@ -78,17 +80,22 @@ class ForkServer(Program):
 
     def fork(self, module: str, *arguments: str, name: str, output: int) -> Forked | None:
         """Runs a module as `python -m` does, in a fork that writes to `output`; None where that cannot be had now."""
-        if not self.is_ready() or self._wire is None:
+        if self._wire is None or not (self.is_ready() or self.is_first):
             return None
         try:
             request = json.dumps({"name": name, "argv": [module, *arguments]}).encode()
             socket.send_fds(self._wire, [request], [output])
-            return Forked(int(self._wire.recv(32)))
+            return Forked(int(self._answer(self._wire)))
         except (OSError, ValueError):
             # Whatever it may still be about to do: it is started anew, and so is what it was asked for.
             self._hang_up()
             self.ask_to_stop(signal.SIGKILL)
             return None
+
+    def _answer(self, wire: socket.socket) -> bytes:
+        while (told := wire.recv(32)) == READY:
+            self._is_ready = True
+        return told
 
     def _hang_up(self) -> None:
         if self._wire is not None:
