@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# The product's processes by what their command lines hold; the first that fits.
+# The product's processes: forks by the names that they have (of 15 letters), others by what their command lines hold.
+_NAMES = {
+    "halo web": "web",
+    "halo worker": "worker",
+    "halo worker-def": "worker-default",
+    "halo beat": "beat",
+    "halo fork-serve": "fork-server",
+}
 _ROLES = (
     ("web", "gunicorn"),
     ("worker", "-Q llm"),
@@ -67,15 +74,17 @@ def family(*roots: int) -> list[tuple[int, str, float]]:
     members = set(roots) & all_of_them.keys()
     while grown := {one.pid for one in all_of_them.values() if one.parent in members} - members:
         members |= grown
-    return [(pid, _role(pid), all_of_them[pid].cpu) for pid in sorted(members)]
+    return [(pid, role_of(pid), all_of_them[pid].cpu) for pid in sorted(members)]
 
 
-def _role(pid: int) -> str:
+def role_of(pid: int) -> str:
+    """What a process of the product is."""
     try:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
         line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
-        line = ""
-    return next((role for role, sign in _ROLES if sign in line), "up")
+        return "up"
+    return _NAMES.get(name) or next((role for role, sign in _ROLES if sign in line), "up")
 
 
 def usage(*roots: int) -> Usage:

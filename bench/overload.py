@@ -33,12 +33,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from bench.load_rig import free_port
-from bench.machine import TICKS
+from bench.machine import TICKS, role_of
 
 TOO_LONG = 75.0
 # Before answers are counted: for clients that wait for theirs, and for the queue to be as long as it will be.
 WARM_SECONDS, OVERLOADED_SECONDS = 2.0, 6.0
-KINDS = ("gunicorn", "-Qllm", "postgres", "valkey")
 TOKEN = secrets.token_hex(16)
 
 
@@ -81,11 +80,7 @@ def cpu_by_process(up: int) -> Counter[str]:
     for pid in descendants(up):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            line = Path(f"/proc/{pid}/cmdline").read_text()
-            kind = next(
-                (kind for kind in ("gunicorn", "-Qllm", "postgres", "valkey") if kind in line.replace("\0", "")), "rest"
-            )
-            spent[kind] += (int(fields[11]) + int(fields[12])) / TICKS
+            spent[role_of(pid)] += (int(fields[11]) + int(fields[12])) / TICKS
     return spent
 
 

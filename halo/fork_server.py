@@ -39,6 +39,7 @@ class Life(NamedTuple):
 
 
 def main() -> None:
+    name_process("fork-server")
     wire, supervisor = socket.socket(fileno=int(sys.argv[1])), os.getppid()
     # As the masters of web processes do: no thread and no connection may come to be here.
     gc.disable()
