@@ -22,7 +22,7 @@ LOOK_SECONDS, STALE_SECONDS = 0.1, 1.0
 # Who was refused a place makes the process careful for so long.
 CAREFUL_SECONDS = 10.0
 # Where too many have been on their way in for so long, and who came now would wait longer than this, a process refuses.
-CALM_SECONDS, OVERRUN_SECONDS = 3.0, 0.5
+CALM_SECONDS, OVERRUN_SECONDS = 6.0, 0.5
 # Threads of a web process that never wait for an answer, so that somebody is there to refuse, and for the staff.
 SPARE_THREADS = 64
 
