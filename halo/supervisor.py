@@ -19,21 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from halo.embedded import EmbeddedError
+from halo.embedded import EmbeddedError, processes
 from halo.embedded.accounts import make_run_folders
 from halo.embedded.forking import ForkServer
-from halo.embedded.processes import (
-    ENOUGH_FILES,
-    MARK,
-    Program,
-    adopt_orphans,
-    bury_orphans,
-    end,
-    last_words,
-    marked,
-    raise_file_limit,
-    rotate,
-)
+from halo.embedded.processes import ENOUGH_FILES, MARK, Program, end, last_words, marked, raise_file_limit, rotate
 from halo.embedded.servers import START_SECONDS, Servers, holding
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -115,7 +104,7 @@ class Supervisor:
         self.signals = {number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
         self.signals.add(signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
-        adopt_orphans()
+        processes.adopt_orphans()
         embedded = {"postgres": not os.environ.get("DATABASE_URL"), "valkey": not os.environ.get("REDIS_URL")}
         try:
             make_run_folders(self.data_dir)
@@ -300,7 +289,7 @@ class Supervisor:
                 say(sentence)
                 kept.look_after(now)
         programs = [*self.helpers, *(kept.program for kept in self.servers + self.children)]
-        bury_orphans({program.process.pid for program in programs if program.process})
+        processes.bury_orphans({program.process.pid for program in programs if program.process})
         if now > self.next_rotation:
             self.next_rotation = now + 60.0
             for kept in self.servers + self.children:
