@@ -12,7 +12,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from agents import costs, escalation, wishes
+from agents import costs, escalation, languages, wishes
 from agents.answer_types import AnswerType
 from agents.deciding import Decision, with_away
 from agents.escalation import Handover
@@ -244,7 +244,8 @@ def _may_hand_over(case: Case) -> bool:
 
 
 def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, handover: Handover | None) -> None:
-    counted = dataclasses.replace(reply, spent=_spent(reading, progress))
+    language = languages.language_of(reading.case.briefing.question)
+    counted = dataclasses.replace(reply, spent=_spent(reading, progress), language=language)
     trace = _persist(lambda: tracing.trace_of(reading, progress))
 
     def write() -> bool:

@@ -48,7 +48,8 @@ summary AS (
                           THEN c.outcome ELSE %(summary)s::text END,
            lowest_confidence = least(c.lowest_confidence, %(confidence)s::float8),
            answer_type = coalesce(nullif(%(answer_type)s::text, ''), c.answer_type),
-           has_error = c.has_error OR %(error_code)s::text <> ''
+           has_error = c.has_error OR %(error_code)s::text <> '',
+           language = coalesce(nullif(c.language, ''), %(language)s::text)
       FROM ended AS e WHERE c.id = e.conversation_id),
 reply AS (
     INSERT INTO conversations_message (id, org_id, conversation_id, turn_id, seq, part, author, text, citations,
@@ -87,6 +88,8 @@ class Reply:
     error_code: str = ""
     error_detail: str = ""
     spent: Spent = NOTHING_SPENT
+    # Of what the visitor wrote; the first that was recognised in a conversation stays.
+    language: str = ""
     # The streamed reply whose text this one's begins with; empty where there is none.
     generation: str = ""
     # Whether it also answers what was merged into its turn; else that is answered by itself.
@@ -159,6 +162,7 @@ def _settle(
             "rule": reply.routing_rule_id,
             "error_code": reply.error_code,
             "error_detail": reply.error_detail[:500],
+            "language": reply.language,
             "prompt_tokens": spent.prompt_tokens,
             "completion_tokens": spent.completion_tokens,
             "cost": spent.cost,

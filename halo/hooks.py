@@ -12,6 +12,7 @@ from typing import Any
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 from django.db import connections
 
+from agents import languages
 from conversations import door, in_hand, leaving, processes, waiting
 from halo import metrics, wire
 from orgs import services, traffic
@@ -70,6 +71,8 @@ def worker_started(sender: Any = None, **_: object) -> None:
         # `auto` is resolved later, and meant for other pools than that of threads.
         in_hand.set_room(sender.concurrency if isinstance(sender.concurrency, int) else 0)
         processes.start()
+        # Beside the first answers, which do without.
+        threading.Thread(target=languages.prepare, name="halo-languages", daemon=True).start()
 
 
 @worker_shutting_down.connect

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from agents import languages
 from conversations import takeover
 from conversations.models import Conversation, Message
 from orgs.models import Organization
@@ -153,3 +154,14 @@ def test_nothing_in_an_answer_tells_whether_a_session_exists_elsewhere(
         "text", "session_id", "agent_id", "actions", "confidence", "citations", "message_id", "turn_id",
     }  # fmt: skip
     assert ChatSession.objects.get(session_id=answer["session_id"]).end_user is None
+
+
+def test_a_conversation_has_the_language_of_the_first_words_that_tell_it(visitor: Visitor) -> None:
+    languages.prepare()
+    session = visitor.told("hi")["session_id"]
+    conversation = Conversation.objects.get()
+    assert conversation.language == "", "that could be anything"
+    for message in ("Wo finde ich meine Rechnung für November?", "And where can I change my address?"):
+        visitor.told(message, session_id=session)
+        conversation.refresh_from_db()
+        assert conversation.language == "de"
