@@ -19,6 +19,7 @@ from django.conf import settings
 
 from halo.embedded.processes import command_line, die_with_parent
 from halo.embedded.servers import throw_away_folder
+from halo.supervisor import STEADY_SECONDS
 
 CHILDREN = ("web", "worker", "worker-default", "beat", "fork-server")
 SERVERS = ("postgres", "valkey")
@@ -118,6 +119,9 @@ def test_a_killed_process_is_started_again_within_a_second(product: Product, nam
 
 
 def test_without_the_fork_server_processes_are_started_all_the_same(product: Product) -> None:
+    # What has run for a while is started again at once, and not after a pause in which that is loaded.
+    eventually(product.is_ready, 20)
+    time.sleep(STEADY_SECONDS + 0.5)
     before = {name: product.pid(name) for name in ("fork-server", "web")}
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
