@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -74,8 +75,10 @@ class ForkServer(Program):
     def is_ready(self) -> bool:
         """Whether the application is loaded."""
         if not self._is_ready and self._wire is not None:
-            with suppress(BlockingIOError, OSError):
-                self._is_ready = self._wire.recv(16, socket.MSG_DONTWAIT) == READY
+            # A socket with a time-out waits for it whatever its flags say.
+            with suppress(OSError):
+                if select.select([self._wire], [], [], 0)[0]:
+                    self._is_ready = self._wire.recv(16) == READY
         return self._is_ready
 
     def fork(self, module: str, *arguments: str, name: str, output: int) -> Forked | None:
