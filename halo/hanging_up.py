@@ -16,8 +16,8 @@ def never() -> bool:
     return False
 
 
-def hang_up(request: HttpRequest) -> Callable[[], bool]:
-    """Whether the client of this request has closed its side since; asks nobody else and never waits."""
+def has_hung_up(request: HttpRequest) -> Callable[[], bool]:
+    """Tells, whenever it is called, whether the client of this request has closed its side; never waits."""
     connection: socket.socket | None = request.META.get("gunicorn.socket")
     return never if connection is None else lambda: _is_closed(connection)
 

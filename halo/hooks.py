@@ -20,6 +20,8 @@ from orgs.secrets import WrongKey
 
 # Celery waits for its threads for as long as their models take; by then their turns belong to others.
 LAST_WORDS_SECONDS = 0.5
+# To load the languages takes a second of a processor, which a worker that has just started has for those who waited.
+LANGUAGES_AFTER_SECONDS = 10.0
 
 
 # The collector looks through all that was made since it looked last once so many objects are left over; Python's own
@@ -71,8 +73,9 @@ def worker_started(sender: Any = None, **_: object) -> None:
         # `auto` is resolved later, and meant for other pools than that of threads.
         in_hand.set_room(sender.concurrency if isinstance(sender.concurrency, int) else 0)
         processes.start()
-        # Beside the first answers, which do without.
-        threading.Thread(target=languages.prepare, name="halo-languages", daemon=True).start()
+        later = threading.Timer(LANGUAGES_AFTER_SECONDS, languages.prepare)
+        later.daemon = True
+        later.start()
 
 
 @worker_shutting_down.connect

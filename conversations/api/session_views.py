@@ -21,7 +21,7 @@ from halo.api.addresses import client_address, page_of
 from halo.api.fields import validated
 from halo.api.parsers import json_body
 from halo.api.schema import errors
-from halo.hanging_up import hang_up
+from halo.hanging_up import has_hung_up
 from orgs.authentication import Access, WidgetKeyAuthentication
 
 USER_TOKEN = OpenApiParameter("X-User-Token", str, OpenApiParameter.HEADER, description="Of a verified user's session.")
@@ -90,7 +90,7 @@ class EventsView(_Session):
     )
     def get(self, request: Request, session_id: str) -> StreamingHttpResponse:
         after = request.headers.get("Last-Event-ID", "")
-        return as_live(watching.watch(**self.reader(request, session_id), after=after, is_gone=hang_up(request)))
+        return as_live(watching.watch(**self.reader(request, session_id), after=after, is_gone=has_hung_up(request)))
 
 
 class ImageView(_Session):

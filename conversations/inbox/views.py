@@ -20,7 +20,7 @@ from conversations.inbox.ticketing import people_of
 from conversations.inbox.watching import InboxWatch, Page
 from conversations.models import CannedReply, Conversation, Ticket
 from halo.errors import HaloError, NotFound
-from halo.hanging_up import hang_up
+from halo.hanging_up import has_hung_up
 from halo.ids import parse_uuid
 from orgs import audit
 from orgs.models import Organization, Team
@@ -86,7 +86,7 @@ def events(request: HttpRequest, org: Organization) -> StreamingHttpResponse | H
     view = listing.find_view(org, request.GET.get("view", ""))
     try:
         page = Page(org=org, person=acting(request), view=view, most=_most(request), about=about)
-        watch = InboxWatch(page, is_gone=hang_up(request))
+        watch = InboxWatch(page, is_gone=has_hung_up(request))
     except HaloError as error:
         # A browser that is refused comes again by itself, and reads the parts now and then until then.
         return HttpResponse(status=error.status, headers={"Retry-After": "30"}, content_type=EVENT_STREAM)
