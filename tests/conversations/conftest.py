@@ -17,6 +17,9 @@ from tests.cast import Cast
 from tests.conversations.receiver import Receiver
 from tests.fake_model import FakeModel
 
+# What an order of steps breaks is told as a test tells it.
+pytest.register_assert_rewrite("tests.conversations.stage")
+
 
 class Visitor:
     """A client of the SDK API that holds one widget key."""
