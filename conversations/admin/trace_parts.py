@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 from django.utils.html import escape, format_html, format_html_join
@@ -77,14 +76,6 @@ class Shares:
 def duration(ms: float) -> str:
     """Milliseconds as people read them."""
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
-
-
-def money(cost: Decimal | None, currency: str) -> str:
-    """An amount with as many places as it needs, two at least; empty where none is known."""
-    if cost is None:
-        return ""
-    whole, _, places = f"{cost:,.6f}".partition(".")
-    return f"{currency} {whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
 def readable(value: object) -> str:

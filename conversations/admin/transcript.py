@@ -11,9 +11,9 @@ from django.db.models import Count, Q, Sum
 from django.utils.safestring import SafeString
 
 from conversations.admin.explaining import Explanation, explain
-from conversations.admin.trace_parts import money
 from conversations.labels import may_be_judged
 from conversations.models import AnswerLabel, Conversation, Message, MessageImage, Ticket, ToolCall, Turn
+from conversations.money import money
 from conversations.visible import images_of
 from halo.markdown import link, render
 

@@ -12,7 +12,6 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 
-from conversations.admin.trace_parts import money
 from conversations.analytics import articles as articles_read
 from conversations.analytics import comparing, numbers, teamwork
 from conversations.analytics import confidence as confidence_read
@@ -23,6 +22,7 @@ from conversations.analytics.numbers import Numbers
 from conversations.analytics.period import PERIODS, Asked, read_asked
 from conversations.analytics.resolution import resolution
 from conversations.labels import PRECEDENCE
+from conversations.money import money
 from orgs import audit
 from orgs.exports import csv_response
 from orgs.models import Organization

@@ -14,12 +14,12 @@ from urllib.parse import urlencode
 from django.db.models import Count, F, Q
 from django.urls import reverse
 
-from conversations.admin.trace_parts import money
 from conversations.analytics import numbers
 from conversations.analytics.charts import Spark, spark
 from conversations.analytics.counting import whole_hour
 from conversations.analytics.numbers import Numbers
 from conversations.models import Conversation, Ticket, Turn
+from conversations.money import money
 from orgs.models import Organization
 
 DAY = dt.timedelta(days=1)
