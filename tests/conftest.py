@@ -14,9 +14,8 @@ from pathlib import Path
 
 import django
 import pytest
-from celery.contrib.testing.worker import start_worker
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -56,8 +55,8 @@ def _start() -> None:
 # Here and not in a hook: pytest-django and the test modules want the settings right after this file was loaded.
 _start()
 
-from halo.celery import app  # it and models need the settings
-from tests.cast import Cast, build_cast
+from tests.cast import Cast, build_cast  # models need the settings
+from tests.own_worker import own_worker, wait_for_rest
 
 
 def pytest_unconfigure() -> None:
@@ -95,9 +94,17 @@ KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
 def _truncate(self: TransactionTestCase) -> None:
     """Empties the database in one statement; Django's flush also makes every permission again, which takes ten times."""
+    wait_for_rest()
     tables = sorted(set(connection.introspection.table_names()) - KEPT_TABLES)
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(tables)}")
+        for is_last in (False, False, True):
+            try:
+                cursor.execute(f"TRUNCATE {', '.join(tables)}")
+                break
+            except OperationalError:
+                # The sweep, which never rests, held one of them and waited for another.
+                if is_last:
+                    raise
 
 
 TransactionTestCase._fixture_teardown = _truncate  # type: ignore[attr-defined]
@@ -126,7 +133,5 @@ def cast(db: None) -> Cast:
 def worker(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """A real Celery worker in this process; it and the sweep look at the database between tests too."""
     django_db_blocker.unblock()
-    with start_worker(
-        app, perform_ping_check=False, pool="threads", concurrency=32, queues=["llm", "default"], shutdown_timeout=20
-    ):
+    with own_worker():
         yield

@@ -12,6 +12,7 @@ from conversations.admin import trace_parts as parts
 from conversations.admin.explaining import explain
 from conversations.admin.transcript import together
 from conversations.models import AnswerLabel, Conversation, Message, ToolCall, Turn, TurnTrace
+from conversations.money import money
 from conversations.redacting import Redactor, redactor_for
 from halo.markdown import link, render
 
@@ -99,7 +100,7 @@ def page(told: Told) -> dict[str, Any]:
         "answer": render(sent) if answered and answered.author == Message.Author.AGENT else None,
         "sent": sent,
         "answered": answered,
-        "cost": parts.money(turn.cost, turn.org.currency),
+        "cost": money(turn.cost, turn.org.currency),
         "total": parts.duration(total) if total is not None else "",
         "asked_on": str(snapshot.get("page") or "") if isinstance(snapshot, dict) else "",
         "bars": parts.bars(told.timings, waited_ms=told.waited_ms, took_ms=told.took_ms),
