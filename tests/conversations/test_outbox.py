@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -67,13 +66,17 @@ def test_several_senders_at_once_send_each_item_once(mailbox: type[Mailbox], cas
 
 def test_while_one_sender_hangs_another_sends_the_rest_and_not_the_same(mailbox: type[Mailbox], cast: Cast) -> None:
     keys = tickets(cast, 3)
-    go_on = threading.Event()
-    mailbox.before = staticmethod(go_on.wait)
+    hangs, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        go_on.wait(30)
+
+    mailbox.before = staticmethod(hang)
 
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(send)
-        while not mailbox.sent:
-            time.sleep(0.01)
+        assert hangs.wait(10)
         mailbox.before = staticmethod(lambda: None)
         assert outbox.send_due() == 2
         go_on.set()
