@@ -1,4 +1,4 @@
-"""A migrated database to copy from, kept for a state of the migrations: applying them takes 20 s of CPU."""
+"""A migrated database to copy from, kept for a state of the migrations: applying them takes seconds of CPU."""
 
 from __future__ import annotations
 
