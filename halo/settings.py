@@ -192,9 +192,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 180,
-    "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
+    # A worker keeps what it has taken in mind, not in Redis. One that is killed loses it, as it may: each task is a
+    # nudge to look at rows, and the sweep and beat look at them anyway (docs/adr/0015-queue-in-mind.md).
+    "ack_emulation": False,
     "max_connections": 1000,
     # kombu would connect again and again by itself, which `retry=False` does not reach.
     "max_retries": 0,
