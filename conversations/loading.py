@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from agents import catalog, guidance
 from agents.config import AgentConfig
+from agents.knowledge import statements
 from agents.prompts.layers import MAX_IMAGES, TRANSCRIPT_MESSAGES, Briefing, Image, Line
 from agents.teams import find_team
 from agents.tools.custom import Subject
@@ -44,9 +45,13 @@ _WANTED = {
     "keeps_text",
     "attempt",
 }
+_SESSION = "(SELECT session_id FROM conversations_conversation WHERE id = t.conversation_id)"
+_HAPPENED = events.ANY_RECENT.format(
+    session=_SESSION, end_user="(t.snapshot->>'end_user')::uuid", org="t.org_id", since="%(since)s"
+)
 _COLUMNS = [field.attname for field in Turn._meta.concrete_fields if field.attname in _WANTED]
 _READ = f"""
-SELECT o.config_version, (SELECT session_id FROM conversations_conversation WHERE id = t.conversation_id),
+SELECT o.config_version, {_SESSION}, {_HAPPENED}, {statements.ANY.format(org="t.org_id")},
        (SELECT json_agg(json_build_array(m.id, m.seq, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
           FROM (SELECT id, author, text, image_count, seq, part FROM conversations_message
                  WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= coalesce(t.covers_to, t.seq)
@@ -71,6 +76,19 @@ class _Said(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What the statement finds of a turn; `said` goes up to the last message that it answers."""
+
+    turn: Turn
+    session_id: uuid.UUID
+    has_events: bool
+    has_knowledge: bool
+    said: list[_Said]
+    # Teammates' hints that wait for an answer.
+    whispers: list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A claimed turn with everything its answer is made from."""
 
@@ -85,7 +103,8 @@ class Reading:
 
 def read(held: Claim, *, now: dt.datetime) -> Reading:
     """What the turn's agent is told: transcript up to its own message, people, context, and who is there at `now`."""
-    turn, session_id, said, whispers = _turn(held)
+    found = _turn(held, since=now - events.RECENT)
+    turn, said = found.turn, found.said
     snapshot = turn.snapshot = bursts.snapshot_of(turn)
     end_user = _end_user(turn)
     company = _company(turn)
@@ -114,8 +133,8 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         tickets=_tickets(turn, end_user),
         waiting=[f"{call.name} {call.arguments}" for call in waiting],
         context=known.context,
-        behaviour=snapshot.get("behavior_context") or _behaviour(turn, session_id, end_user, now=now),
-        hints=[text for _, text in whispers],
+        behaviour=snapshot.get("behavior_context") or _behaviour(found, end_user, now=now),
+        hints=[text for _, text in found.whispers],
     )
     # Only a later attempt finds calls of an earlier one.
     calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
@@ -142,12 +161,13 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         page=snapshot.get("page", ""),
         subject=_subject(turn, end_user, company),
         waiting=frozenset(key_of(call.name, arguments_of(call.arguments)) for call in waiting),
+        has_knowledge=found.has_knowledge,
     )
     return Reading(
         turn=turn,
         case=case,
         recorded_calls=recorded,
-        whispers=[pk for pk, _ in whispers],
+        whispers=[pk for pk, _ in found.whispers],
         earlier_model_calls=_earlier_model_calls(turn),
     )
 
@@ -169,11 +189,16 @@ def _company(turn: Turn) -> Company | None:
     return Company.objects.for_org(turn.org_id).filter(pk=pk).first() if pk else None
 
 
-def _behaviour(turn: Turn, session_id: uuid.UUID, end_user: EndUser | None, *, now: dt.datetime) -> str:
+def _behaviour(found: _Found, end_user: EndUser | None, *, now: dt.datetime) -> str:
     """What frustrated the visitor on the site, as far as its events tell; the request itself said nothing of it."""
+    if not found.has_events:
+        return ""
     # SECURITY: of the turn's own session, and of a user whom this request may be answered from.
     happened = events.latest(
-        org_id=turn.org_id, session_id=session_id, end_user_id=end_user.pk if end_user else None, now=now
+        org_id=found.turn.org_id,
+        session_id=found.session_id,
+        end_user_id=end_user.pk if end_user else None,
+        now=now,
     )
     return behaviour.summarise(happened)
 
@@ -208,16 +233,22 @@ def _waiting(turn: Turn, config: AgentConfig, earlier: list[Line]) -> list[ToolC
     )
 
 
-def _turn(held: Claim) -> tuple[Turn, uuid.UUID, list[_Said], list[tuple[int, str]]]:
-    """The turn with organisation and agent, its session, what was said up to the last message that it answers, and
-    the teammates' hints that wait for an answer."""
-    names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1}
-    [(config_version, session_id, said, whispers, *values)] = db.run(_READ, names)
+def _turn(held: Claim, *, since: dt.datetime) -> _Found:
+    """The turn with organisation and agent, and what else its statement finds; what happened on the site is looked
+    for from `since` on."""
+    names = {"turn": held.turn_id, "org": held.org_id, "lines": TRANSCRIPT_MESSAGES + 1, "since": since}
+    [(config_version, session_id, has_events, has_knowledge, said, whispers, *values)] = db.run(_READ, names)
     turn = Turn.from_db(None, _COLUMNS, values)
     turn.org = organization_of(held.org_id, version=config_version)
     turn.agent_version = catalog.version_of(turn.agent_version_id, org=turn.org)
-    hints = [(pk, text) for pk, text in whispers or ()]
-    return turn, session_id, [_Said(uuid.UUID(row[0]), *row[1:]) for row in said], hints
+    return _Found(
+        turn=turn,
+        session_id=session_id,
+        has_events=has_events,
+        has_knowledge=has_knowledge,
+        said=[_Said(uuid.UUID(row[0]), *row[1:]) for row in said],
+        whispers=[(pk, text) for pk, text in whispers or ()],
+    )
 
 
 def _transcript(turn: Turn, said: list[_Said]) -> tuple[list[Line], list[Line]]:

@@ -52,6 +52,8 @@ class Case:
     subject: Subject = field(default_factory=Subject)
     # Keys of calls that the visitor was asked about in the answer before (agents.tools.reading.key_of).
     waiting: frozenset[str] = frozenset()
+    # False where it is known that a search would find nothing.
+    has_knowledge: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ def think(case: Case, hands: Hands, progress: Progress, *, deadline: float, outl
     outlet.state("searching")
     with progress.timed("search"):
         query = query_text(case.briefing.question, deciding.said_before(case.briefing))
-        progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
+        if case.has_knowledge:
+            progress.excerpts = excerpts_for(case.org.pk, query, sources=case.config.sources)
     tools = toolbox(org=case.org, config=case.config, verified=case.briefing.verified)
     hands.replay(progress, tools=tools, deadline=deadline)
     while True:

@@ -41,6 +41,12 @@ SELECT id, event_type, element_selector, page_url, metadata::text, created_at
  ORDER BY id DESC LIMIT %(most)s
 """
 
+# For a turn's own statement: whether `latest` would find anything, which for most visitors it would not.
+ANY_RECENT = """
+EXISTS (SELECT FROM chat_sessions_event WHERE session_id = {session} AND org_id = {org} AND created_at > {since})
+OR EXISTS (SELECT FROM chat_sessions_event WHERE end_user_id = {end_user} AND org_id = {org} AND created_at > {since})
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Happening:

@@ -9,6 +9,8 @@ from __future__ import annotations
 # SECURITY: whatever finds passages below has this in its own condition, so nothing of another organisation or of
 # another source can be found; the other reads are of what was found.
 _MINE = "org_id = %(org)s AND (%(sources)s::uuid[] IS NULL OR source_id = ANY(%(sources)s::uuid[]))"
+# For a turn's own statement: whether the organisation has anything to be searched.
+ANY = "EXISTS (SELECT FROM agents_passage WHERE org_id = {org})"
 _COUNT = "SELECT count(*) FROM (SELECT FROM agents_passage WHERE <mine> LIMIT %(exact_up_to)s + 1) AS few"
 _EXACTLY = """
     SELECT id, -(embedding <#> %(vector)s::vector) AS similarity FROM agents_passage WHERE <mine>
