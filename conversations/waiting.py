@@ -13,6 +13,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 
 from conversations import answering, ending, tape
+from conversations.lookout import Lookout
 from conversations.models import Turn
 from conversations.tape import Entry
 from halo import db, metrics, wire
@@ -28,6 +29,7 @@ POLL_SECONDS = 0.2
 HANDS = 32
 
 _hands = threading.BoundedSemaphore(HANDS)
+_lookout = Lookout(patience=PREDECESSOR_SECONDS)
 
 # Every request reads this once at least, and it took the ORM longer to put together than the rest of the request.
 _LOOK = """
@@ -81,6 +83,11 @@ def follow(
     to the database is held while it waits. An empty list says that it has waited for some seconds. Raises ModelTimeout
     when a request has been held for as long as any is.
     """
+    with _lookout.waiting_for(turn_id):
+        return (yield from _follow(turn_id, org=org, fresh=fresh, along=along))
+
+
+def _follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool) -> Generator[list[Entry], None, Seen]:
     ends_at = time.monotonic() + WAIT_SECONDS
     accepted_at = time.monotonic()
     # How far each tape was read.
@@ -107,7 +114,11 @@ def follow(
         if entries:
             offsets[source] = entries[-1].offset
         yield entries
-        if not entries or any(entry.kind == "done" or (along and entry.kind == "merged") for entry in entries):
+        if entries:
+            is_news = any(entry.kind == "done" or (along and entry.kind == "merged") for entry in entries)
+        else:
+            is_news = _lookout.is_worth_a_look(turn_id)
+        if is_news:
             row = _look_while_database_restarts(org, turn_id, ends_at=ends_at)
     release_connection()
     return row

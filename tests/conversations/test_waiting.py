@@ -5,15 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+import uuid
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations import bell, ending, waiting
+from conversations.lookout import Lookout
 from conversations.models import Conversation, Message, Turn
-from halo import wire
+from halo import db, wire
 from halo.errors import ModelTimeout, RateLimited
 from orgs.models import Organization
 from tests.cast import Cast
@@ -91,6 +96,59 @@ def test_whoever_waits_past_the_turns_time_closes_it_with_a_504(visitor: Visitor
 
     second.refresh_from_db()
     assert (second.status, second.error_code) == ("failed", "model_timeout")
+
+
+def test_an_end_that_was_not_told_is_found_all_the_same(
+    visitor: Visitor, acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "BLOCK_SECONDS", 0.2)
+    first, _ = stuck_turn(visitor, seconds=1)
+
+    def end_first() -> None:
+        time.sleep(0.5)
+        # As by a worker that was killed between the record and the word of it.
+        Turn.objects.filter(pk=first.pk).update(status="done")
+        connection.close()
+
+    threading.Thread(target=end_first).start()
+
+    assert waiting.wait_for(first.pk, org=acme, fresh=False)["turn_id"] == str(first.pk)
+
+
+def test_all_who_wait_ask_with_one_statement(visitor: Visitor, acme: Organization) -> None:
+    first, second = stuck_turn(visitor, seconds=1)
+    visitor.told("Another session")
+    ended = Turn.objects.exclude(pk__in=[first.pk, second.pk]).get()
+    turns = [first.pk, second.pk, ended.pk]
+    lookout = Lookout(patience=30)
+
+    with ExitStack() as stack, CaptureQueriesContext(connection) as queries:
+        for turn in turns:
+            stack.enter_context(lookout.waiting_for(turn))
+        assert [lookout.is_worth_a_look(turn) for turn in turns] == [False, False, True]
+        # 1 all of them
+        assert len(queries) == 1
+    # Who came later was not asked for, and looks.
+    assert lookout.is_worth_a_look(uuid.uuid4())
+
+
+def test_who_waits_looks_where_nobody_knows_or_it_is_time(
+    visitor: Visitor, acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = stuck_turn(visitor, seconds=20)
+    with ExitStack() as stack:
+        patient, hasty, lost = (Lookout(patience=patience) for patience in (30, 20.5, 30))
+        for lookout in (patient, hasty, lost):
+            stack.enter_context(lookout.waiting_for(second.pk))
+        assert not patient.is_worth_a_look(second.pk)
+        assert hasty.is_worth_a_look(second.pk), "it will be due before anybody asks again"
+
+        def refuse(*_: Any) -> None:
+            raise OperationalError
+
+        monkeypatch.setattr(db, "run", refuse)
+        assert lost.is_worth_a_look(second.pk)
+        assert not patient.is_worth_a_look(second.pk), "it was asked for a moment ago"
 
 
 def test_while_redis_is_away_whoever_waits_answers(visitor: Visitor, no_redis: None, model: FakeModel) -> None:
