@@ -29,6 +29,11 @@ LANGUAGES_AFTER_SECONDS = 10.0
 COLLECT_AFTER = 20_000
 
 
+# A request is refused where it gets no connection within the pool's three seconds. What a model has answered is paid
+# for already: with a thousand answers at once, most would give up, and begin again, while none got on.
+PATIENCE_SECONDS = 20.0
+
+
 def calm_collector() -> None:
     """Lets the garbage collector come less often, and never to what was loaded at the start."""
     # Nothing is collected first: that would write to every page that forked processes share.
@@ -70,6 +75,7 @@ def worker_started(sender: Any = None, **_: object) -> None:
         sys.exit(str(error))
     calm_collector()
     if "llm" in sender.app.amqp.queues.consume_from:
+        connections["default"].pool.timeout = PATIENCE_SECONDS  # type: ignore[attr-defined]
         # `auto` is resolved later, and meant for other pools than that of threads.
         in_hand.set_room(sender.concurrency if isinstance(sender.concurrency, int) else 0)
         processes.start()
