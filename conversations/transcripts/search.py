@@ -19,10 +19,11 @@ from conversations.transcripts.words import Wanted, parse
 from halo.ids import parse_uuid
 
 PAGE = 40
-# Up to so many messages with the words, the index names them all, and their conversations are put in order. Words that
-# more messages have are met soon on the way back in time: a page looks through so many conversations, a few at first
-# and then as many as the words' share of those makes likely, and then whoever searches is asked whether to go on.
-FEW = 20_000
+# Words that many messages have are met soon on the way back in time: a page looks through conversations, a few at first
+# and then as many as the words' share of those makes likely. Where that is more than is worth it, and up to so many
+# messages have the words, the index names them all, and their conversations are put in order; otherwise a page looks on
+# until it has looked through so many, and then whoever searches is asked whether to go on.
+FEW, WORTH_LOOKING = 20_000, 1500
 EPOCH, MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
 _MARKS = re.compile(r"\*\*|`")
 FIRST_STEP, LONGEST_STEP, LOOKED_THROUGH = 150, 1000, 3000
@@ -79,7 +80,7 @@ def find(
     wanted = parse(filters.text)
     newer = before is not None
     place = before or after
-    theirs, is_open = narrow(filters, wanted)
+    theirs, is_open = _fitting(filters, wanted)
     if is_open:
         walked = _walk(filters, theirs, wanted, place, newer=newer, size=size)
         found = _page(filters, walked.keys, wanted, more=walked.more, newer=newer)
@@ -94,7 +95,7 @@ def neighbours(filters: Filters, wanted: Wanted, place: Place) -> tuple[uuid.UUI
 
     None where there is none, or none that is found soon.
     """
-    theirs, is_open = narrow(filters, wanted)
+    theirs, is_open = _fitting(filters, wanted)
 
     def first(*, newer: bool) -> uuid.UUID | None:
         if is_open:
@@ -107,7 +108,17 @@ def neighbours(filters: Filters, wanted: Wanted, place: Place) -> tuple[uuid.UUI
 
 
 def narrow(filters: Filters, wanted: Wanted) -> tuple[Any, bool]:
-    """The conversations that fit, in no order, and whether it is open still which of them have the words (`having`)."""
+    """The conversations that fit, in no order, and whether it is open still which of them have the words (`having`).
+
+    For whoever wants all of them: words that few messages have are looked for at once.
+    """
+    theirs, is_open = _fitting(filters, wanted)
+    few = _few(filters, wanted) if is_open else None
+    return (theirs, is_open) if few is None else (theirs.filter(_Among(few)), False)
+
+
+def _fitting(filters: Filters, wanted: Wanted) -> tuple[Any, bool]:
+    """The conversations that fit all but the words, and whether there are words that are still to be looked for."""
     # SECURITY: everything else starts from the organisation's own conversations.
     theirs = Conversation.objects.for_org(filters.org).filter(*filters.conditions)
     if not filters.text:
@@ -117,10 +128,7 @@ def narrow(filters: Filters, wanted: Wanted) -> tuple[Any, bool]:
         of_turn = Turn.objects.for_org(filters.org).filter(pk=key).values("conversation")
         of_message = Message.objects.for_org(filters.org).filter(pk=key).values("conversation")
         return theirs.filter(Q(pk=key) | Q(pk__in=of_turn) | Q(pk__in=of_message)), False
-    if not wanted:
-        return theirs.none(), False
-    few = _few(filters, wanted)
-    return (theirs, True) if few is None else (theirs.filter(_Among(few)), False)
+    return (theirs, True) if wanted else (theirs.none(), False)
 
 
 def having(filters: Filters, wanted: Wanted, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
@@ -189,9 +197,9 @@ class _Walked(NamedTuple):
 
 
 def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *, newer: bool, size: int) -> _Walked:
-    """Looks through conversations one after the other for words that many messages have."""
+    """Looks through conversations one after the other for the words, as long as it is likely to find them soon."""
     hits: Keys = []
-    seen, step = 0, FIRST_STEP
+    seen, step, are_many = 0, FIRST_STEP, False
     while seen < LOOKED_THROUGH:
         walked = _keys(theirs, place, newer=newer, most=step)
         if walked:
@@ -204,6 +212,12 @@ def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *,
             return _Walked(hits, more=False)
         seen += step
         likely = int(1.2 * (size + 1 - len(hits)) * seen / max(len(hits), 1))
+        if likely > WORTH_LOOKING and not are_many:
+            few = _few(filters, wanted)
+            if few is not None:
+                hits += _keys(theirs.filter(_Among(few)), place, newer=newer, most=size + 1 - len(hits))
+                return _Walked(hits[:size], more=len(hits) > size)
+            are_many = True
         step = max(min(max(likely, FIRST_STEP // 2), LONGEST_STEP, LOOKED_THROUGH - seen), 1)
     return _Walked(hits, more=True, stopped=place)
 

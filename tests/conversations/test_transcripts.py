@@ -223,6 +223,21 @@ def test_words_that_many_messages_have_are_looked_for_step_by_step(
     assert shown(ana.get(LIST + further.group(1).replace("&amp;", "&"))) == ids(made[5])
 
 
+def test_words_that_few_messages_have_are_looked_up_where_looking_through_is_not_worth_it(
+    cast: Cast, ana: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FIRST_STEP", 2)
+    monkeypatch.setattr(search, "LOOKED_THROUGH", 4)
+    monkeypatch.setattr(search, "WORTH_LOOKING", 0)
+    made = [talk(cast.acme, "refund" if number in (0, 5, 9) else "hello", ago=number) for number in range(10)]
+    talk(cast.globex, "refund")
+    assert shown(ana.get(LIST, {"q": "refund"})) == ids(made[0], made[5], made[9])
+    Conversation.objects.filter(pk=made[5].pk).update(rating="down")
+    assert shown(ana.get(LIST, {"q": "refund", "rating": "none"})) == ids(made[0], made[9])
+    page = ana.get(reverse("transcript", args=[made[5].pk]), {"q": "refund"}).content.decode()
+    assert str(made[0].pk) in page and str(made[9].pk) in page, "they stand beside it in the result"
+
+
 def test_a_list_costs_the_same_for_two_rows_and_for_many(cast: Cast, ana: Client) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
@@ -239,7 +254,7 @@ def test_a_list_costs_the_same_for_two_rows_and_for_many(cast: Cast, ana: Client
     for number in range(20):
         talk(cast.acme, "refund", outcome="answered", ago=number)
     # Session, person and roles; the organisation; agents, rules and versions to choose from; the words as the index
-    # has them, how many there are, the page's ids, rows and hits; the views.
+    # has them, conversations and which of them have the words, rows and hits; the views.
     assert few == queries() <= 14
 
 
