@@ -46,6 +46,7 @@ _WANTED = {
     "attempt",
 }
 _SESSION = "(SELECT session_id FROM conversations_conversation WHERE id = t.conversation_id)"
+# Whatever is merged into the turn is of the same user.
 _HAPPENED = events.ANY_RECENT.format(
     session=_SESSION, end_user="(t.snapshot->>'end_user')::uuid", org="t.org_id", since="%(since)s"
 )
@@ -81,6 +82,7 @@ class _Found:
 
     turn: Turn
     session_id: uuid.UUID
+    # False where nothing happened on the site, and nothing is to be looked for.
     has_events: bool
     has_knowledge: bool
     said: list[_Said]

@@ -27,8 +27,6 @@ LANGUAGES_AFTER_SECONDS = 10.0
 # The collector looks through all that was made since it looked last once so many objects are left over; Python's own
 # 700 are gone with every query, and a full pass walks all that was imported.
 COLLECT_AFTER = 20_000
-
-
 # A request is refused where it gets no connection within the pool's three seconds. What a model has answered is paid
 # for already: with a thousand answers at once, most would give up, and begin again, while none got on.
 PATIENCE_SECONDS = 20.0
