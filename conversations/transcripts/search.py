@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -82,7 +83,8 @@ def find(
     place = before or after
     theirs, is_open = _fitting(filters, wanted)
     if is_open:
-        walked = _walk(filters, theirs, wanted, place, newer=newer, size=size)
+        few = functools.partial(_few, filters, wanted)
+        walked = _walk(filters, theirs, wanted, place, few, newer=newer, size=size)
         found = _page(filters, walked.keys, wanted, more=walked.more, newer=newer)
         found.stopped = walked.stopped
         return found
@@ -96,10 +98,12 @@ def neighbours(filters: Filters, wanted: Wanted, place: Place) -> tuple[uuid.UUI
     None where there is none, or none that is found soon.
     """
     theirs, is_open = _fitting(filters, wanted)
+    # Both directions may want to know.
+    few = functools.cache(functools.partial(_few, filters, wanted))
 
     def first(*, newer: bool) -> uuid.UUID | None:
         if is_open:
-            keys = _walk(filters, theirs, wanted, place, newer=newer, size=1).keys
+            keys = _walk(filters, theirs, wanted, place, few, newer=newer, size=1).keys
         else:
             keys = _keys(theirs, place, newer=newer, most=1)
         return keys[0][0] if keys else None
@@ -196,8 +200,20 @@ class _Walked(NamedTuple):
     stopped: Place | None = None
 
 
-def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *, newer: bool, size: int) -> _Walked:
-    """Looks through conversations one after the other for the words, as long as it is likely to find them soon."""
+def _walk(
+    filters: Filters,
+    theirs: Any,
+    wanted: Wanted,
+    place: Place | None,
+    few: Callable[[], set[uuid.UUID] | None],
+    *,
+    newer: bool,
+    size: int,
+) -> _Walked:
+    """Looks through conversations one after the other for the words, as long as it is likely to find them soon.
+
+    `few` names all conversations that have them, or None where they are too many (`_few`).
+    """
     hits: Keys = []
     seen, step, are_many = 0, FIRST_STEP, False
     while seen < LOOKED_THROUGH:
@@ -213,9 +229,9 @@ def _walk(filters: Filters, theirs: Any, wanted: Wanted, place: Place | None, *,
         seen += step
         likely = int(1.2 * (size + 1 - len(hits)) * seen / max(len(hits), 1))
         if likely > WORTH_LOOKING and not are_many:
-            few = _few(filters, wanted)
-            if few is not None:
-                hits += _keys(theirs.filter(_Among(few)), place, newer=newer, most=size + 1 - len(hits))
+            named = few()
+            if named is not None:
+                hits += _keys(theirs.filter(_Among(named)), place, newer=newer, most=size + 1 - len(hits))
                 return _Walked(hits[:size], more=len(hits) > size)
             are_many = True
         step = max(min(max(likely, FIRST_STEP // 2), LONGEST_STEP, LOOKED_THROUGH - seen), 1)
