@@ -12,7 +12,7 @@ from django.test import Client
 
 from conversations import processes
 from halo import wire
-from orgs.models import Organization
+from orgs.models import Organization, User
 from tests.cast import Cast
 from tests.conversations.receiver import Receiver
 from tests.fake_model import FakeModel
@@ -147,3 +147,21 @@ def receiver(settings: Any) -> Iterator[Receiver]:
     yield made
     made.server.shutdown()
     made.server.server_close()
+
+
+@pytest.fixture
+def as_(db: None) -> Callable[[User], Client]:
+    """The browser of somebody who has logged in."""
+
+    def browser(user: User) -> Client:
+        fresh = Client()
+        fresh.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return fresh
+
+    return browser
+
+
+@pytest.fixture
+def ana(cast: Cast, as_: Callable[[User], Client]) -> Client:
+    """The browser of Acme's analyst."""
+    return as_(cast.ana)

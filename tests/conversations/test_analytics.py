@@ -41,16 +41,6 @@ PAGES = (
 TABLES = ("days", "resolution", "gaps", "articles", "agents", "confidence", "team")
 
 
-@pytest.fixture
-def as_(db: None) -> Callable[[User], Client]:
-    def browser(user: User) -> Client:
-        fresh = Client()
-        fresh.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return fresh
-
-    return browser
-
-
 def talk(
     house: House, at: dt.datetime = THEN, *, person: EndUser | None = None, question: str = "", **columns: Any
 ) -> Conversation:

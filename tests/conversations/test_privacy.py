@@ -33,16 +33,6 @@ def acme(cast: Cast) -> Furnished:
 
 
 @pytest.fixture
-def as_(db: None) -> Callable[[User], Client]:
-    def browser(user: User) -> Client:
-        fresh = Client()
-        fresh.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return fresh
-
-    return browser
-
-
-@pytest.fixture
 def person(acme: Furnished) -> EndUser:
     """Acme's visitor, with an e-mail address and a second conversation."""
     found: EndUser = acme.rows["chat_sessions.enduser"]

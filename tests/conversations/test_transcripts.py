@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import uuid
 from collections.abc import Callable
@@ -14,76 +13,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
 
 from agents.models import RoutingRule
-from conversations.models import AnswerLabel, Conversation, Message, Note, SavedView, Ticket, Turn
+from conversations.models import AnswerLabel, Conversation, Note, SavedView, Ticket, Turn
 from conversations.transcripts import search
 from orgs.models import AuditEntry, Team, User
-from sessions.models import ChatSession, Company, EndUser, Event
-from tests.cast import Cast, House
-
-LIST = "/transcripts/"
-NOW = timezone.now()
-
-
-@pytest.fixture
-def as_(db: None) -> Callable[[User], Client]:
-    def browser(user: User) -> Client:
-        fresh = Client()
-        fresh.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return fresh
-
-    return browser
-
-
-@pytest.fixture
-def ana(cast: Cast, as_: Callable[[User], Client]) -> Client:
-    return as_(cast.ana)
-
-
-def talk(
-    house: House, *said: str, person: EndUser | None = None, company: Company | None = None, **summary: Any
-) -> Conversation:
-    """A conversation in which the visitor and the agent say these things by turns, a minute ago or `ago` minutes."""
-    org, version = house.org, house.agent.current_version
-    at = NOW - dt.timedelta(minutes=summary.pop("ago", 1))
-    of_turn = {name: summary.pop(name) for name in ("escalated", "routing_rule") if name in summary}
-    conversation = Conversation.objects.create(
-        org=org,
-        session=ChatSession.objects.create(org=org, end_user=person, company=company),
-        agent=house.agent,
-        agent_version=version,
-        created_at=at,
-        last_message_at=at,
-        message_count=len(said),
-        **summary,
-    )
-    turn = None
-    for number, text in enumerate(said):
-        seq, part = number // 2 + 1, number % 2
-        if not part:
-            turn = Turn.objects.create(
-                org=org, conversation=conversation, seq=seq, status="done", agent_version=version, accepted_at=at,
-                answer_by=at, finished_at=at, response={}, confidence=0.8, snapshot={"custom_fields": {"plan": "gold"}},
-                confidence_inputs={"answerability": 0.9}, **of_turn,
-            )  # fmt: skip
-        author = "agent" if part else "visitor"
-        Message.objects.create(
-            org=org, conversation=conversation, turn=turn, seq=seq, part=part, author=author, text=text, created_at=at
-        )
-    return conversation
-
-
-def shown(response: Any) -> list[str]:
-    """The ids of the conversations that a list shows, in its order."""
-    assert response.status_code == 200, response.content[:300]
-    return re.findall(r'href="/transcripts/([0-9a-f-]{36})/[^"]*" data-row', response.content.decode())
-
-
-def ids(*conversations: Conversation) -> list[str]:
-    return [str(conversation.pk) for conversation in conversations]
-
+from sessions.models import Company, EndUser, Event
+from tests.cast import Cast
+from tests.conversations.talks import LIST, NOW, ids, shown, talk
 
 # --- Finding ---------------------------------------------------------------------------------------------------------
 
@@ -318,42 +255,6 @@ def test_notes_are_written_read_by_all_staff_and_removed_by_whoever_wrote_them(
     assert as_(cast.gus).post(remove, {"id": note.pk}).status_code == 404
     assert as_(cast.gus).post(f"{page}notes/", {"text": "x"}).status_code == 404
     assert ana.post(remove, {"id": note.pk}).status_code == 302 and not Note.objects.exists()
-
-
-# --- Keeping views ---------------------------------------------------------------------------------------------------
-
-
-def test_a_view_is_kept_opened_shared_and_deleted_by_its_owner(
-    cast: Cast, ana: Client, as_: Callable[[User], Client]
-) -> None:
-    fits = talk(cast.acme, "refund", outcome="escalated")
-    talk(cast.acme, "refund")
-    back = "q=refund&outcome=escalated&after=1-x&junk=1"
-    ana.post(reverse("transcripts-save-view"), {"name": "  Lost   refunds ", "back": back})
-    view = SavedView.objects.get()
-    assert (view.name, view.query, view.owner, view.is_shared) == ("Lost refunds", "q=refund&outcome=escalated", cast.ana, False)  # fmt: skip
-    page = ana.get(LIST).content.decode()
-    assert 'href="?q=refund&amp;outcome=escalated">Lost refunds' in page
-    assert shown(ana.get(f"{LIST}?{view.query}")) == ids(fits)
-    # Nobody else sees it until it is shared, and then they may open it and not delete it.
-    sue = as_(cast.sue)
-    assert "Lost refunds" not in sue.get(LIST).content.decode()
-    SavedView.objects.update(is_shared=True)
-    assert "Lost refunds" in sue.get(LIST).content.decode()
-    delete = reverse("transcripts-delete-view", args=[view.pk])
-    assert sue.post(delete).status_code == 404
-    assert ana.post(delete).status_code == 302 and not SavedView.objects.exists()
-    written = AuditEntry.objects.filter(action__startswith="view.").order_by("pk")
-    assert list(written.values_list("action", flat=True)) == ["view.saved", "view.deleted"]
-
-
-def test_a_view_needs_a_name_of_its_own_and_something_to_keep(cast: Cast, ana: Client) -> None:
-    save = reverse("transcripts-save-view")
-    for data in ({"name": "", "back": "q=a"}, {"name": "x" * 81, "back": "q=a"}, {"name": "Empty", "back": ""}):
-        assert "error" in ana.post(save, data, follow=True).content.decode()
-    ana.post(save, {"name": "Mine", "back": "q=a"})
-    assert "already" in ana.post(save, {"name": "mine", "back": "q=b"}, follow=True).content.decode()
-    assert SavedView.objects.count() == 1
 
 
 # --- Who may ---------------------------------------------------------------------------------------------------------

@@ -30,16 +30,6 @@ As = Callable[[User], Client]
 DAY = dt.timedelta(days=1)
 
 
-@pytest.fixture
-def as_(db: None) -> As:
-    def browser(user: User) -> Client:
-        fresh = Client()
-        fresh.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return fresh
-
-    return browser
-
-
 def hook_of(cast: Cast, receiver: Receiver, *, path: str = "/in") -> Webhook:
     hook = Webhook(org=cast.acme.org, label="Help desk", url=f"{receiver.base}{path}")
     webhooks.add_webhook(hook=hook, by=cast.omar)
