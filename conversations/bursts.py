@@ -49,7 +49,7 @@ MERGE = """
 UPDATE conversations_turn AS m SET merged_into_id = claimed.id
   FROM claimed
  WHERE claimed.covers_to IS NOT NULL AND m.conversation_id = claimed.conversation_id
-   AND m.seq > claimed.seq AND m.seq <= claimed.covers_to AND m.status = 'queued'
+   AND m.seq > claimed.seq AND m.seq <= claimed.covers_to AND (m.status = 'queued') IS TRUE
 RETURNING m.id
 """
 

@@ -55,14 +55,15 @@ _READ = f"""
 SELECT o.config_version, {_SESSION}, {_HAPPENED}, {statements.ANY.format(org="t.org_id")},
        (SELECT json_agg(json_build_array(m.id, m.seq, m.author, m.text, m.image_count) ORDER BY m.seq, m.part)
           FROM (SELECT id, author, text, image_count, seq, part FROM conversations_message
-                 WHERE org_id = t.org_id AND conversation_id = t.conversation_id AND seq <= coalesce(t.covers_to, t.seq)
+                 WHERE (org_id = t.org_id) IS TRUE AND conversation_id = t.conversation_id
+                   AND seq <= coalesce(t.covers_to, t.seq)
                  ORDER BY seq DESC, part DESC
                  LIMIT %(lines)s::bigint + coalesce(t.covers_to - t.seq, 0)) AS m),
        (SELECT json_agg(json_build_array(w.id, w.text) ORDER BY w.id) FROM conversations_whisper AS w
-         WHERE w.org_id = t.org_id AND w.conversation_id = t.conversation_id AND w.used_at IS NULL),
+         WHERE (w.org_id = t.org_id) IS TRUE AND w.conversation_id = t.conversation_id AND w.used_at IS NULL),
        {", ".join(f"t.{column}" for column in _COLUMNS)}
   FROM conversations_turn AS t JOIN orgs_organization AS o ON o.id = t.org_id
- WHERE t.id = %(turn)s AND t.org_id = %(org)s
+ WHERE t.id = %(turn)s AND (t.org_id = %(org)s) IS TRUE
 """  # noqa: S608
 
 

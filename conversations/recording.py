@@ -22,7 +22,8 @@ from halo.ids import uuid7
 _SETTLE = """
 WITH locked AS (
     SELECT id, seq FROM conversations_conversation
-     WHERE id = %(conversation)s AND org_id = %(org)s AND (%(epoch)s::bigint IS NULL OR epoch = %(epoch)s::bigint)
+     WHERE id = %(conversation)s AND (org_id = %(org)s) IS TRUE
+       AND (%(epoch)s::bigint IS NULL OR epoch = %(epoch)s::bigint)
        FOR UPDATE),
 ended AS (
     UPDATE conversations_turn AS t
@@ -36,7 +37,7 @@ ended AS (
            model_name = coalesce(nullif(%(model_name)s::text, ''), t.model_name),
            covers_to = %(covers_to)s::bigint, merged_into_id = NULL
       FROM locked AS l
-     WHERE t.id = %(turn)s AND t.org_id = %(org)s AND t.conversation_id = l.id
+     WHERE t.id = %(turn)s AND (t.org_id = %(org)s) IS TRUE AND t.conversation_id = l.id
        AND CASE WHEN %(attempt)s::int IS NULL THEN t.status IN ('queued', 'running')
                 ELSE t.status = 'running' AND t.claimed_by = %(process)s::bigint AND t.attempt = %(attempt)s::int END
  RETURNING t.id, t.org_id, t.conversation_id, coalesce(t.covers_to, t.seq) AS answers, l.seq AS latest),

@@ -42,7 +42,7 @@ conversation AS (
        SET seq = seq + 1, message_count = message_count + 1, last_message_at = statement_timestamp(),
            agent_id = %(agent)s::uuid, has_images = has_images OR %(images)s::int > 0,
            verified = verified OR %(verified)s
-     WHERE session_id = %(session)s::uuid AND org_id = %(org)s::uuid
+     WHERE session_id = %(session)s::uuid AND (org_id = %(org)s::uuid) IS TRUE
     RETURNING id, seq, taken_over_by_id)
 """
 _SAID = f"""

@@ -37,13 +37,13 @@ SELECT t.status, t.response::text, t.error_code, s.session_id, t.answer_by <= no
        t.accepted_at <= now() - interval '1 second' * %(patience)s
        AND t.merged_into_id IS NULL
        AND EXISTS (SELECT FROM conversations_turn AS e
-                    WHERE e.org_id = t.org_id AND e.conversation_id = t.conversation_id AND e.seq < t.seq
-                      AND e.status IN ('queued', 'running')),
+                    WHERE (e.org_id = t.org_id) IS TRUE AND e.conversation_id = t.conversation_id
+                      AND e.seq < t.seq AND (e.status IN ('queued', 'running')) IS TRUE),
        t.merged_into_id
   FROM conversations_turn AS t
   JOIN conversations_conversation AS c ON c.id = t.conversation_id
   JOIN chat_sessions_chatsession AS s ON s.id = c.session_id
- WHERE t.id = %(turn)s AND t.org_id = %(org)s
+ WHERE t.id = %(turn)s AND (t.org_id = %(org)s) IS TRUE
 """
 
 

@@ -40,6 +40,10 @@ def run(statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     Django's own cursors put values into the text, which is parsed and planned anew every time. Inside a transaction it
     is part of that, outside it is one of its own. Whole numbers travel without a type, as one of a type that depends
     on their size would make statements of one; where the context does not tell what a value is, cast it.
+
+    A plan that is kept must not be made for a table that was empty then: there, an index that begins with the
+    organisation costs as much as the key, and is read from end to end once there are rows. So a row is found by its key
+    alone, and what else must hold is written as no index can answer it: `(org_id = %(org)s) IS TRUE`.
     """
     given = {name: str(value) if type(value) is int else value for name, value in params.items()}
     connection.ensure_connection()

@@ -31,11 +31,11 @@ SELECT %(org)s, %(session)s, %(end_user)s, e.event_type, e.selector, e.url, e.me
 _LATEST = """
 SELECT id, event_type, element_selector, page_url, metadata::text, created_at
   FROM ((SELECT * FROM chat_sessions_event
-          WHERE session_id = %(session)s AND org_id = %(org)s AND created_at > %(since)s
+          WHERE session_id = %(session)s AND (org_id = %(org)s) IS TRUE AND created_at > %(since)s
           ORDER BY id DESC LIMIT %(most)s)
         UNION ALL
         (SELECT * FROM chat_sessions_event
-          WHERE end_user_id = %(end_user)s AND org_id = %(org)s AND created_at > %(since)s
+          WHERE end_user_id = %(end_user)s AND (org_id = %(org)s) IS TRUE AND created_at > %(since)s
             AND session_id IS DISTINCT FROM %(session)s
           ORDER BY id DESC LIMIT %(most)s)) AS e
  ORDER BY id DESC LIMIT %(most)s
@@ -43,8 +43,10 @@ SELECT id, event_type, element_selector, page_url, metadata::text, created_at
 
 # For a turn's own statement: whether `latest` would find anything, which for most visitors it would not.
 ANY_RECENT = """
-EXISTS (SELECT FROM chat_sessions_event WHERE session_id = {session} AND org_id = {org} AND created_at > {since})
-OR EXISTS (SELECT FROM chat_sessions_event WHERE end_user_id = {end_user} AND org_id = {org} AND created_at > {since})
+EXISTS (SELECT FROM chat_sessions_event
+         WHERE session_id = {session} AND (org_id = {org}) IS TRUE AND created_at > {since})
+OR EXISTS (SELECT FROM chat_sessions_event
+            WHERE end_user_id = {end_user} AND (org_id = {org}) IS TRUE AND created_at > {since})
 """
 
 

@@ -1,0 +1,71 @@
+"""What every turn asks the database is looked up by keys, even where a plan was made for empty tables and kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from conversations import loading, recording, storing, turns, waiting
+
+pytestmark = pytest.mark.django_db
+
+STATEMENTS = {
+    "claim": turns._CLAIM,
+    "claim with others": turns._CLAIM_WITH_OTHERS,
+    "read": loading._READ,
+    "settle": recording._SETTLE,
+    "look": waiting._LOOK,
+    "go on": storing._WENT_ON,
+}
+GROWING = (
+    "chat_sessions_chatsession",
+    "chat_sessions_event",
+    "conversations_conversation",
+    "conversations_message",
+    "conversations_turn",
+    "conversations_turntrace",
+)
+# Whatever begins with another column finds as many rows as an organisation has, or as there are in flight.
+KEYS = {"id", "session_id", "conversation_id", "end_user_id", "turn_id"}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
+def test_no_index_but_that_of_a_key_answers_for_a_growing_table(statement: str) -> None:
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        # So that only the choice between indexes is left.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + _numbered(statement))
+        [(plan,)] = cursor.fetchall()
+    scans = [node for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") in GROWING and "Scan" in _kind(node)]
+    assert scans, "the statement reads none of them"
+    for scan in scans:
+        begins_with = re.findall(r"\((\w+) = ", scan.get("Index Cond", ""))
+        assert set(begins_with) & KEYS, f"{_kind(scan)} of {scan['Relation Name']} by {scan.get('Index Name')}"
+
+
+def _numbered(statement: str) -> str:
+    """With `$1` for a named parameter, as the server knows it."""
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return re.sub(r"%\((\w+)\)s", number, statement)
+
+
+def _kind(node: dict[str, Any]) -> str:
+    return str(node["Node Type"])
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
