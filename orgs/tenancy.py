@@ -34,3 +34,22 @@ class TenantModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+class GrowingTenantModel(TenantModel):
+    """One of a table that grows with every message: each index of such a table is written several times a turn.
+
+    None may be the beginning of another, so that the organisation has none of its own where others begin with it; and
+    a reference that most rows have not is indexed only where it is there.
+    """
+
+    org = models.ForeignKey(
+        "orgs.Organization",
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name="organisation",
+        db_index=False,
+    )
+
+    class Meta:
+        abstract = True

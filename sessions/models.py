@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from halo.fields import OrderedJSONField
 from halo.ids import uuid7
-from orgs.tenancy import TenantModel
+from orgs.tenancy import GrowingTenantModel, TenantModel
 
 SESSION_LIFETIME = dt.timedelta(days=7)
 
@@ -114,23 +114,36 @@ class EndUser(TenantModel, Relationship):
         return self.name or self.email or self.external_id or "requester"
 
 
-class ChatSession(TenantModel):
+class ChatSession(GrowingTenantModel):
     """A visit: the bearer of `session_id` continues it, and after a verified turn only as its verified owner."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # SECURITY: a bearer value; staff pages show the primary key and never this.
-    session_id = models.CharField(max_length=64, unique=True, default=new_session_id, editable=False)
-    end_user = models.ForeignKey(EndUser, null=True, blank=True, on_delete=models.PROTECT, related_name="sessions")
-    company = models.ForeignKey(Company, null=True, blank=True, on_delete=models.SET_NULL, related_name="sessions")
+    session_id = models.CharField(max_length=64, default=new_session_id, editable=False)
+    end_user = models.ForeignKey(
+        EndUser, null=True, blank=True, on_delete=models.PROTECT, related_name="sessions", db_index=False
+    )
+    company = models.ForeignKey(
+        Company, null=True, blank=True, on_delete=models.SET_NULL, related_name="sessions", db_index=False
+    )
     # Once a verified turn was accepted, only verified requests of that user continue or read it.
     verified_only = models.BooleanField(default=False)
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(default=new_expiry, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    successor = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    successor = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["org", "-started_at", "id"], name="session_started")]
+        # `unique=True` would have made a second index, for searches by how the value begins.
+        constraints = [models.UniqueConstraint(fields=["session_id"], name="session_id_unique")]
+        indexes = [
+            models.Index(fields=["org", "-started_at", "id"], name="session_started"),
+            models.Index(fields=["end_user"], condition=Q(end_user__isnull=False), name="session_end_user"),
+            models.Index(fields=["company"], condition=Q(company__isnull=False), name="session_company"),
+            models.Index(fields=["successor"], condition=Q(successor__isnull=False), name="session_successor"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -140,13 +153,9 @@ class ChatSession(TenantModel):
         return self.closed_at is None and self.expires_at > now
 
 
-class Event(TenantModel):
+class Event(GrowingTenantModel):
     """Something a visitor did on the site. No unique constraint: it may be partitioned by id one day."""
 
-    # They come by the thousand a second, so no index of theirs may be the beginning of another.
-    org = models.ForeignKey(
-        "orgs.Organization", on_delete=models.PROTECT, related_name="+", verbose_name="organisation", db_index=False
-    )
     session = models.ForeignKey(
         ChatSession, null=True, blank=True, on_delete=models.CASCADE, related_name="events", db_index=False
     )

@@ -13,7 +13,7 @@ from agents.models import Agent, AgentVersion
 from halo.fields import OrderedJSONField
 from halo.ids import uuid7
 from orgs.models import User
-from orgs.tenancy import TenantModel
+from orgs.tenancy import GrowingTenantModel, TenantModel
 from sessions.models import ChatSession
 
 # The text search configuration of the migration 0007: words as they are written, without case and accents. Visitors
@@ -21,7 +21,7 @@ from sessions.models import ChatSession
 WORDS = "halo_words"
 
 
-class Conversation(TenantModel):
+class Conversation(GrowingTenantModel):
     """The record of what was said in a session, with a summary that lists are filtered by."""
 
     class Status(models.TextChoices):
@@ -54,7 +54,9 @@ class Conversation(TenantModel):
     seq = models.BigIntegerField(default=0, editable=False)
     # Bumped by takeover, hand-back and close; an answer is recorded only in the epoch it was claimed in.
     epoch = models.BigIntegerField(default=0, editable=False)
-    taken_over_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    taken_over_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     taken_over_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Ids of teammates' newest messages: that a browser of the visitor's was given, and that went out by e-mail.
@@ -106,13 +108,16 @@ class Conversation(TenantModel):
             ),
             models.Index(fields=["org", "origin", "id"], condition=~Q(origin=""), name="conversation_origin"),
             models.Index(fields=["org", "updated_at", "id"], name="conversation_updated"),
+            models.Index(
+                fields=["taken_over_by"], condition=Q(taken_over_by__isnull=False), name="conversation_taken_over_by"
+            ),
         ]
 
     def __str__(self) -> str:
         return str(self.id)
 
 
-class Message(TenantModel):
+class Message(GrowingTenantModel):
     """One thing that was said. No unique constraint: it may be partitioned by id one day.
 
     Transcript order is `(seq, part)`: a reply has the seq of the message it answers.
@@ -128,19 +133,15 @@ class Message(TenantModel):
         MESSAGE = 0
         REPLY = 1
 
-    # `message_stored` begins with it: no index of a table that grows so fast may be the beginning of another.
-    org = models.ForeignKey(
-        "orgs.Organization", on_delete=models.PROTECT, related_name="+", verbose_name="organisation", db_index=False
-    )
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="messages")
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="messages", db_index=False)
     turn = models.ForeignKey(
-        "conversations.Turn", null=True, blank=True, on_delete=models.PROTECT, related_name="messages"
+        "conversations.Turn", null=True, blank=True, on_delete=models.PROTECT, related_name="messages", db_index=False
     )
     seq = models.BigIntegerField()
     part = models.PositiveSmallIntegerField(choices=Part.choices, default=Part.MESSAGE)
     author = models.CharField(max_length=10, choices=Author.choices)
-    person = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     text = models.TextField()
     citations = OrderedJSONField(default=list, blank=True)
     image_count = models.PositiveSmallIntegerField(default=0)
@@ -152,6 +153,7 @@ class Message(TenantModel):
         indexes = [
             models.Index(fields=["conversation", "seq", "part"], name="message_transcript"),
             models.Index(fields=["turn"], name="message_turn"),
+            models.Index(fields=["person"], condition=Q(person__isnull=False), name="message_person"),
             models.Index(fields=["org", "id"], name="message_stored"),
             # An expression, not a column: the chat path neither writes nor reads it.
             GinIndex(F("org"), SearchVector("text", config=WORDS), name="message_words"),

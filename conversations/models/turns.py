@@ -14,13 +14,13 @@ from conversations.models.talk import Conversation
 from halo.fields import OrderedJSONField
 from halo.ids import uuid7
 from orgs.models import User
-from orgs.tenancy import TenantModel
+from orgs.tenancy import GrowingTenantModel, TenantModel
 
 # A turn is answered within this time after it was accepted, by the database's clock, or not at all.
 ANSWER_WITHIN = dt.timedelta(seconds=55)
 
 
-class Turn(TenantModel):
+class Turn(GrowingTenantModel):
     """One visitor's message being answered. The row is the truth; queue and tape are nudges."""
 
     class Status(models.TextChoices):
@@ -45,7 +45,7 @@ class Turn(TenantModel):
     IN_FLIGHT = (Status.QUEUED, Status.RUNNING)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="turns")
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="turns", db_index=False)
     seq = models.BigIntegerField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="+")
@@ -74,7 +74,9 @@ class Turn(TenantModel):
     # Burst merging (conversations.bursts): the seq up to which this turn's reply answers, and the turn that answers
     # this one. Its own seq: it may be merged, and nobody has claimed it yet.
     covers_to = models.BigIntegerField(null=True, blank=True)
-    merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged")
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged", db_index=False
+    )
 
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
     # What the client was answered, without ids and bearer values: text, actions, citations, routing.
@@ -87,7 +89,9 @@ class Turn(TenantModel):
     escalated = models.BooleanField(default=False)
     # Why it went to people, or did not: what was looked at, and what decided.
     explanation = OrderedJSONField(default=dict, blank=True)
-    routing_rule = models.ForeignKey(RoutingRule, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    routing_rule = models.ForeignKey(
+        RoutingRule, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     error_code = models.CharField(max_length=30, blank=True, default="")
     error_detail = models.CharField(max_length=500, blank=True, default="", help_text="For staff; never shown outside.")
     model_name = models.CharField(max_length=200, blank=True, default="")
@@ -133,6 +137,8 @@ class Turn(TenantModel):
             models.Index(
                 fields=["conversation", "routing_rule"], condition=Q(routing_rule__isnull=False), name="turn_routed"
             ),
+            models.Index(fields=["routing_rule"], condition=Q(routing_rule__isnull=False), name="turn_routing_rule"),
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="turn_merged_into"),
             # The few that the agent had no answer to (conversations.analytics.gaps).
             models.Index(
                 fields=["org", "-accepted_at"],
@@ -180,7 +186,7 @@ class ToolCall(TenantModel):
         return self.name
 
 
-class TurnTrace(TenantModel):
+class TurnTrace(GrowingTenantModel):
     """How an answer came about, kept for a shorter time than the answer."""
 
     turn = models.OneToOneField(Turn, primary_key=True, on_delete=models.CASCADE, related_name="trace")

@@ -49,6 +49,24 @@ def test_no_index_but_that_of_a_key_answers_for_a_growing_table(statement: str) 
         assert set(begins_with) & KEYS, f"{_kind(scan)} of {scan['Relation Name']} by {scan.get('Index Name')}"
 
 
+def test_no_index_of_a_growing_table_is_the_beginning_of_another() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indrelid::regclass::text, indexrelid::regclass::text, indkey::text, indisunique"
+            "  FROM pg_index WHERE indrelid::regclass::text = ANY(%s) AND indpred IS NULL AND indexprs IS NULL",
+            [list(GROWING)],
+        )
+        indexes = cursor.fetchall()
+    assert {table for table, *_ in indexes} == set(GROWING)
+    for table, name, columns, is_unique in indexes:
+        longer = [
+            other
+            for other_table, other, other_columns, _ in indexes
+            if other_table == table and other != name and f"{other_columns} ".startswith(f"{columns} ")
+        ]
+        assert is_unique or not longer, f"{name} is the beginning of {longer}"
+
+
 def _numbered(statement: str) -> str:
     """With `$1` for a named parameter, as the server knows it."""
     names: list[str] = []
