@@ -1,5 +1,8 @@
-# `make run` needs nothing but Python 3.11 or newer. Everything else is installed, by hash, into .venv.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# `make run` needs nothing but Python 3.11 or newer. Everything else is installed, by hash, into .venv. The system's own
+# comes first: distributions build it optimised, which saves a seventh of what a message costs.
+CAN_BE_USED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for one in /usr/bin/python3.11 python3.11 /usr/bin/python3 python3; do \
+	$$one -c '$(CAN_BE_USED)' 2>/dev/null && echo $$one && exit; done; echo python3)
 BIN := .venv/bin
 # Commands that only look at the code get a data folder of their own.
 SCRATCH := HALO_DATA_DIR=$(CURDIR)/.venv/scratch

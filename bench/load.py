@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -37,7 +38,8 @@ def main() -> int:
     raise_file_limit()
     wanted = options.only or list(MEASURES)
     busy, began = machine.busy_seconds(), time.monotonic()
-    print(f"{os.cpu_count()} CPUs; load average {machine.load_average():.1f} before anything was started.")
+    python = f"Python {platform.python_version()} of {sys.base_prefix}"
+    print(f"{os.cpu_count()} CPUs; {python}; load average {machine.load_average():.1f} before anything was started.")
     figures: list[Figure] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="halo-load-")))
