@@ -19,6 +19,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 _NAMES = {
     "halo web": "web",
     "halo worker": "worker",
+    "halo worker-2": "worker",
     "halo worker-def": "worker-default",
     "halo beat": "beat",
     "halo fork-serve": "fork-server",

@@ -220,7 +220,10 @@ class Supervisor:
         schedule = str(self.run_dir / "celerybeat-schedule")
         return [
             self._program("web", "gunicorn", "halo.wsgi", "-c", "halo/gunicorn_conf.py", grace=WEB_GRACE),
-            self._program("worker", *worker, *f"-Q llm -P threads -c {llm} -n llm@%h".split()),
+            *(
+                self._program(f"worker{suffix}", *worker, *f"-Q llm -P threads -c {llm} -n llm{suffix}@%h".split())
+                for suffix in ["", *(f"-{number}" for number in range(2, _answering_workers() + 1))]
+            ),
         ], [
             self._program("worker-default", *worker, *f"-Q default -P prefork -c {default} -n default@%h".split()),
             self._program("beat", "celery", "-A", "halo", "beat", "-s", schedule),
@@ -297,17 +300,18 @@ class Supervisor:
                     rotate(kept.program.log)
 
     def _stop(self) -> None:
-        """Web first, which finishes its requests with its worker's help; then that worker; the servers last."""
+        """Web first, which finishes its requests with the workers' help; then those workers; the servers last."""
         by_name = {kept.program.name: kept.program for kept in self.children}
         for helper in self.helpers:
             helper.kill()
             helper.forget()
-        web, worker = ([by_name.pop(name)] if name in by_name else [] for name in ("web", "worker"))
+        web = [by_name.pop("web")] if "web" in by_name else []
+        workers = [by_name.pop(name) for name in list(by_name) if _answers_turns(name)]
         # No visitor waits for what these have begun.
         others = list(by_name.values())
         asked = _ask(others)
         self._wait_for(web, _ask(web))
-        self._wait_for(worker, _ask(worker))
+        self._wait_for(workers, _ask(workers))
         self._wait_for(others, asked)
         # Such as the workers of a killed gunicorn, which were still finishing their requests.
         end(marked(self.data_dir), (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
@@ -326,6 +330,18 @@ class Supervisor:
             if program.is_running():
                 program.kill()
             program.forget()
+
+
+def _answering_workers() -> int:
+    """Threads of one process hand its interpreter on to each other, so that it does not use two processors."""
+    value = os.environ.get("HALO_LLM_WORKERS") or str(min(2, os.cpu_count() or 1))
+    if not value.isdecimal() or not int(value):
+        raise EmbeddedError(f"HALO_LLM_WORKERS is a number of processes, 1 or more; {value!r} is not.")
+    return int(value)
+
+
+def _answers_turns(name: str) -> bool:
+    return name.removeprefix("worker").removeprefix("-").isdigit() or name == "worker"
 
 
 def _ask(programs: list[Program]) -> float:

@@ -186,6 +186,8 @@ def running(data_dir: Path) -> Iterator[Stack]:
             "HALO_DATA_DIR": str(data_dir),
             "HALO_PORT": str(port),
             "HALO_RATE_LIMITS": "off",
+            # So that a test knows which worker a turn is in the hands of.
+            "HALO_LLM_WORKERS": "1",
             "HALO_OUTGOING_HOSTS": "127.0.0.1",
             "OPENAI_BASE_URL": model.base_url,
             "OPENAI_API_KEY": "test",
