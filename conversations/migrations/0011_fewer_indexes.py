@@ -1,7 +1,7 @@
 """An index less for what another one begins with, and smaller ones for references that most rows have not.
 
 Of a turn's rows each index was written up to three times. The ORM would drop and check the foreign keys anew, which
-takes as long as the tables are large; this takes no time.
+takes longer the larger the tables are; this reads each once.
 """
 
 import django.db.models.deletion
