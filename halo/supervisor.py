@@ -333,8 +333,8 @@ class Supervisor:
 
 
 def _answering_workers() -> int:
-    """Threads of one process hand its interpreter on to each other, so that it does not use two processors."""
-    value = os.environ.get("HALO_LLM_WORKERS") or str(min(2, os.cpu_count() or 1))
+    """One leaves web processes enough of two CPUs to refuse at once what is too much: docs/adr/0016."""
+    value = os.environ.get("HALO_LLM_WORKERS") or "1"
     if not value.isdecimal() or not int(value):
         raise EmbeddedError(f"HALO_LLM_WORKERS is a number of processes, 1 or more; {value!r} is not.")
     return int(value)
