@@ -19,7 +19,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 _NAMES = {
     "halo web": "web",
     "halo worker": "worker",
-    "halo worker-2": "worker",
     "halo worker-def": "worker-default",
     "halo beat": "beat",
     "halo fork-serve": "fork-server",
@@ -85,7 +84,8 @@ def role_of(pid: int) -> str:
         line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return "up"
-    return _NAMES.get(name) or next((role for role, sign in _ROLES if sign in line), "up")
+    # The second worker's name ends with its number.
+    return _NAMES.get(name.rstrip("-0123456789")) or next((role for role, sign in _ROLES if sign in line), "up")
 
 
 def usage(*roots: int) -> Usage:

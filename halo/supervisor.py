@@ -306,7 +306,7 @@ class Supervisor:
             helper.kill()
             helper.forget()
         web = [by_name.pop("web")] if "web" in by_name else []
-        workers = [by_name.pop(name) for name in list(by_name) if _answers_turns(name)]
+        workers = [by_name.pop(name) for name in list(by_name) if name.rstrip("-0123456789") == "worker"]
         # No visitor waits for what these have begun.
         others = list(by_name.values())
         asked = _ask(others)
@@ -338,10 +338,6 @@ def _answering_workers() -> int:
     if not value.isdecimal() or not int(value):
         raise EmbeddedError(f"HALO_LLM_WORKERS is a number of processes, 1 or more; {value!r} is not.")
     return int(value)
-
-
-def _answers_turns(name: str) -> bool:
-    return name.removeprefix("worker").removeprefix("-").isdigit() or name == "worker"
 
 
 def _ask(programs: list[Program]) -> float:
