@@ -97,7 +97,18 @@ class Door:
             raise
         if answered.streaming:
             # The thread is held until the last byte has left, or the client has.
-            answered._resource_closers.append(admission.doorman.let_go)  # type: ignore[attr-defined]
+            answered._resource_closers.append(_once(admission.doorman.let_go))  # type: ignore[attr-defined]
         else:
             admission.doorman.let_go()
         return answered
+
+
+def _once(let_go: Callable[[], None]) -> Callable[[], None]:
+    """`let_go` however often it is called: who closes a stream in the middle may find its response closed again."""
+    left = [let_go]
+
+    def close() -> None:
+        if left:
+            left.pop()()
+
+    return close

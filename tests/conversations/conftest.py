@@ -21,12 +21,32 @@ from tests.fake_model import FakeModel
 pytest.register_assert_rewrite("tests.conversations.stage")
 
 
+_streams: list[Any] = []
+
+
+class _Browser(Client):
+    """Remembers the streams it opened: one that nobody closes holds a thread's place as long as its process lives."""
+
+    def request(self, **request: Any) -> Any:
+        response = super().request(**request)
+        if response.streaming:
+            _streams.append(response)
+        return response
+
+
+@pytest.fixture(autouse=True)
+def _hang_up() -> Iterator[None]:
+    yield
+    while _streams:
+        _streams.pop().close()
+
+
 class Visitor:
     """A client of the SDK API that holds one widget key."""
 
     def __init__(self, key: str) -> None:
         self.key = key
-        self.client = Client(raise_request_exception=False)
+        self.client = _Browser(raise_request_exception=False)
 
     def post(self, data: bytes | str, content_type: str = "application/json", **headers: str) -> Any:
         headers = {"Authorization": f"Bearer {self.key}", **headers}

@@ -62,9 +62,15 @@ def test_a_process_that_was_refused_a_place_refuses_by_itself_until_there_is_one
 def test_a_web_process_keeps_threads_to_refuse_with(visitor: Visitor, settings: Any) -> None:
     settings.HALO_WEB_THREADS = 2
     reading = visitor.stream()
+    assert reading.status_code == 200
     assert visitor.say(headers={"Idempotency-Key": "k" * 16}).status_code == 503
+    next(iter(reading.streaming_content))
     reading.close()
     assert visitor.say().status_code == 200
+    reading.close()
+    other = visitor.stream()
+    assert other.status_code == 200
+    assert visitor.say(headers={"Idempotency-Key": "k" * 16}).status_code == 503, "a place is given back once"
 
 
 PLAIN = b"POST /api/sdk/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nX-Request-Id: mine\r\n\r\nbodyPOST /"
