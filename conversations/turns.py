@@ -81,15 +81,16 @@ UPDATE conversations_turn SET rung_at = now(), rings = rings + 1
 RETURNING id, request_id
 """
 
-# The oldest of an organisation's turns that could be claimed now; who asks next is given another one.
+# The oldest of an organisation's turns that could be claimed now; who asks next is given another one. Of the queued
+# ones alone, and their predecessors by the key (halo.db.run): asked for each end while thousands are running.
 _NEXT_OF_ORG = """
 UPDATE conversations_turn SET rung_at = now()
  WHERE id = (SELECT t.id FROM conversations_turn AS t
-              WHERE t.org_id = %(org)s AND t.status = 'queued' AND t.answer_by > now()
+              WHERE t.org_id = %(org)s AND t.status = 'queued' AND (t.answer_by > now()) IS TRUE
                 AND t.rung_at < now() - interval '0.05 seconds'
                 AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
                                  WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq
-                                   AND e.status IN ('queued', 'running'))
+                                   AND (e.status IN ('queued', 'running')) IS TRUE OFFSET 0)
               ORDER BY t.accepted_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, request_id
 """

@@ -126,11 +126,8 @@ class Turn(GrowingTenantModel):
             models.Index(
                 fields=["status", "answer_by"], condition=Q(status__in=["queued", "running"]), name="turn_in_flight"
             ),
-            models.Index(
-                fields=["org", "accepted_at"],
-                condition=Q(status__in=["queued", "running"]),
-                name="turn_in_flight_org",
-            ),
+            # Which of an organisation's is next: of the queued ones alone, as many more may be running.
+            models.Index(fields=["org", "accepted_at"], condition=Q(status="queued"), name="turn_queued_org"),
             models.Index(fields=["org", "-accepted_at"], name="turn_recent"),
             # Which conversations went to people, and by which rule; most turns are in neither.
             models.Index(fields=["conversation"], condition=Q(escalated=True), name="turn_escalated"),

@@ -36,17 +36,13 @@ KEYS = {"id", "session_id", "conversation_id", "end_user_id", "turn_id"}
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
 def test_no_index_but_that_of_a_key_answers_for_a_growing_table(statement: str) -> None:
-    connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
-        # So that only the choice between indexes is left.
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + _numbered(statement))
-        [(plan,)] = cursor.fetchall()
-    scans = [node for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") in GROWING and "Scan" in _kind(node)]
-    assert scans, "the statement reads none of them"
-    for scan in scans:
-        begins_with = re.findall(r"\((\w+) = ", scan.get("Index Cond", ""))
-        assert set(begins_with) & KEYS, f"{_kind(scan)} of {scan['Relation Name']} by {scan.get('Index Name')}"
+    for scan in _scans(statement):
+        assert _begins_with(scan) & KEYS, f"{_kind(scan)} of {scan['Relation Name']} by {scan.get('Index Name')}"
+
+
+def test_what_is_next_of_an_organisation_is_sought_among_what_is_queued() -> None:
+    scans = _scans(turns._NEXT_OF_ORG)
+    assert [scan["Index Name"] for scan in scans if not _begins_with(scan) & KEYS] == ["turn_queued_org"]
 
 
 def test_no_index_of_a_growing_table_is_the_beginning_of_another() -> None:
@@ -67,6 +63,19 @@ def test_no_index_of_a_growing_table_is_the_beginning_of_another() -> None:
         assert is_unique or not longer, f"{name} is the beginning of {longer}"
 
 
+def _scans(statement: str) -> list[dict[str, Any]]:
+    """Of the growing tables, in the plan that is made for any values."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        # So that only the choice between indexes is left.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + _numbered(statement))
+        [(plan,)] = cursor.fetchall()
+    scans = [node for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") in GROWING and "Scan" in _kind(node)]
+    assert scans, "the statement reads none of them"
+    return scans
+
+
 def _numbered(statement: str) -> str:
     """With `$1` for a named parameter, as the server knows it."""
     names: list[str] = []
@@ -77,6 +86,11 @@ def _numbered(statement: str) -> str:
         return f"${names.index(found[1]) + 1}"
 
     return re.sub(r"%\((\w+)\)s", number, statement)
+
+
+def _begins_with(scan: dict[str, Any]) -> set[str]:
+    """The columns by which its index is entered."""
+    return set(re.findall(r"\((\w+) = ", scan.get("Index Cond", "")))
 
 
 def _kind(node: dict[str, Any]) -> str:
