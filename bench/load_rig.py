@@ -27,8 +27,9 @@ from halo.embedded import locate
 ROOT = Path(__file__).resolve().parent.parent
 # Much is imported at the start, and the machine may be busy with other things.
 START_SECONDS = 300.0
-# Threads come to be when they are needed, so that these cost nothing while nobody waits.
-THREADS = {"HALO_WEB_THREADS": "1200", "HALO_LLM_CONCURRENCY": "2400"}
+# Threads come to be when they are needed, so that these cost nothing while nobody waits. One organisation alone has
+# four fifths of a worker's.
+THREADS = {"HALO_WEB_THREADS": "1200", "HALO_LLM_CONCURRENCY": "3200"}
 # An agent as it is made; one that also searches our documentation; one whose text leaves as it comes. All
 # of them have more patience with a model than the slowest that is measured.
 MAKE_ORGANISATIONS = """

@@ -11,6 +11,7 @@ import os
 import statistics
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,10 +97,12 @@ def usage(*roots: int) -> Usage:
     return Usage(by_role)
 
 
-def memory(*roots: int) -> dict[str, float]:
-    """MiB by role, a shared page counted in parts (PSS)."""
+def memory(*roots: int, roles: Collection[str] | None = None) -> dict[str, float]:
+    """MiB by role (of these; None: of all), a shared page counted in parts (PSS)."""
     by_role: dict[str, float] = {}
     for pid, role, _ in family(*roots):
+        if roles is not None and role not in roles:
+            continue
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
