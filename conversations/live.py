@@ -17,6 +17,8 @@ from halo import wire
 
 LIFETIME_SECONDS = 60
 MAX_ENTRIES = 200
+# Whoever watches looks up so often, whether it is to stop.
+BLOCK_SECONDS = 5.0
 # `changed`: the rows are to be read. `here`: who among the staff looks at it, or writes.
 CHANGED, TYPING, OPENED, HERE = "changed", "typing", "opened", "here"
 
@@ -115,7 +117,7 @@ def _watch(key: str) -> str:
 
 
 def _read(key: str, after: str, wait_seconds: float) -> list[Nudge]:
-    block_ms = max(1, int(min(wait_seconds, wire.BLOCK_SECONDS) * 1000))
+    block_ms = max(1, int(min(wait_seconds, BLOCK_SECONDS) * 1000))
     with wire.calling(blocking=True) as client:
         streams: Any = client.xread({key: after}, block=block_ms)
     return [

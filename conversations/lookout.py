@@ -1,7 +1,8 @@
-"""Which of the turns that this process waits for are worth a look at their rows: one statement asks for all of them.
+"""Who looks, for all that wait in a process, whether what they wait for has happened without their being told.
 
-Whoever has waited for some seconds must look whether the tape was lost. With a thousand waiting, each for itself, that
-was two hundred statements a second.
+A word on the tape may be lost, with the process that was about to say it or with Redis. If each who waits looked now
+and then, a thousand would ask two hundred times a second; one thread asks for all of them with one statement, and
+writes on the tapes of those that are to look.
 """
 
 from __future__ import annotations
@@ -12,32 +13,22 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from django.db import InterfaceError, OperationalError
 
+from conversations import tape
 from halo import db
+from halo.db import release_connection
 
-# An answer of the database serves all who ask within this time; one that is older says nothing any more.
-FRESH_SECONDS, STALE_SECONDS = 1.0, 3.0
+LOOK_SECONDS = 2.0
 
-# What will be due before the next time counts as due.
 # SECURITY: of turns of all organisations, and only whether to look; the look itself is held to its own one.
 _WORTH_IT = """
 SELECT id FROM conversations_turn
  WHERE id = ANY(%(turns)s::uuid[])
    AND (status NOT IN ('queued', 'running') OR merged_into_id IS NOT NULL
-        OR answer_by <= now() + interval '1 second' * %(fresh)s
-        OR status = 'queued' AND accepted_at <= now() - interval '1 second' * (%(patience)s - %(fresh)s))
+        OR answer_by <= now() OR status = 'queued' AND accepted_at <= now() - interval '1 second' * %(patience)s)
 """
-
-
-class _Seen(NamedTuple):
-    """What was found at a time.monotonic(): of the `known` turns, those that are worth a look."""
-
-    at: float
-    known: frozenset[uuid.UUID]
-    worth_it: frozenset[uuid.UUID]
 
 
 class Lookout:
@@ -47,41 +38,46 @@ class Lookout:
         """`patience`: for how many seconds a turn may be queued before somebody looks what is in its way."""
         self._patience = patience
         self._waiting: Counter[uuid.UUID] = Counter()
-        self._counting = threading.Lock()
-        self._asking = threading.Lock()
-        self._seen = _Seen(-STALE_SECONDS, frozenset(), frozenset())
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     @contextmanager
     def waiting_for(self, turn_id: uuid.UUID) -> Iterator[None]:
-        """While the block lasts, the turn is asked for with the others."""
-        with self._counting:
+        """While the block lasts, a `look` comes on the turn's tape, within some seconds, where its row says more."""
+        with self._lock:
             self._waiting[turn_id] += 1
+            # A thread does not survive a fork.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._keep_looking, name="halo-lookout", daemon=True)
+                self._thread.start()
         try:
             yield
         finally:
-            with self._counting:
+            with self._lock:
                 self._waiting[turn_id] -= 1
                 if not self._waiting[turn_id]:
                     del self._waiting[turn_id]
 
-    def is_worth_a_look(self, turn_id: uuid.UUID) -> bool:
-        """False where the row says nothing new, as far as the last seconds tell.
+    def look(self) -> list[uuid.UUID]:
+        """Looks once, tells those concerned, and returns which turns these are."""
+        with self._lock:
+            turns = list(self._waiting)
+        try:
+            rows = db.run(_WORTH_IT, {"turns": "{" + ",".join(map(str, turns)) + "}", "patience": self._patience})
+        finally:
+            release_connection()
+        found = [turn_id for (turn_id,) in rows]
+        for turn_id in found:
+            tape.append(turn_id, attempt=0, kind="look")
+        return found
 
-        True where nobody knows: whoever looks learns that the database is away.
-        """
-        now = time.monotonic()
-        if now - self._seen.at > FRESH_SECONDS and self._asking.acquire(blocking=False):
-            try:
-                with suppress(OperationalError, InterfaceError):
-                    self._ask(now)
-            finally:
-                self._asking.release()
-        seen = self._seen
-        return now - seen.at > STALE_SECONDS or turn_id not in seen.known or turn_id in seen.worth_it
-
-    def _ask(self, now: float) -> None:
-        with self._counting:
-            known = frozenset(self._waiting)
-        turns = "{" + ",".join(map(str, known)) + "}"
-        rows = db.run(_WORTH_IT, {"turns": turns, "patience": self._patience, "fresh": FRESH_SECONDS})
-        self._seen = _Seen(now, known, frozenset(row[0] for row in rows))
+    def _keep_looking(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+            # A database that is away tells nothing now, and will.
+            with suppress(OperationalError, InterfaceError):
+                self.look()

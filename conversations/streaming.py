@@ -20,6 +20,8 @@ from orgs.models import Organization
 
 # Of text that no stream began: nobody listened, or the answer was none of a model's.
 NO_GENERATION = "0.0"
+# So often something is sent, so that a client who has gone is noticed.
+SIGN_SECONDS = 5.0
 _POSITION = re.compile(r"(\d{1,9}\.\d{1,4})-(\d{1,6})-(\d{1,4})")
 
 
@@ -69,7 +71,7 @@ def events(
     """
     at = after or Position()
     yield Event("status", {"state": "queued" if fresh else "thinking"}, at)
-    following = waiting.follow(turn_id, org=org, fresh=fresh, along=along)
+    following = waiting.follow(turn_id, org=org, fresh=fresh, along=along, sign_seconds=SIGN_SECONDS)
     while True:
         try:
             entries = next(following)

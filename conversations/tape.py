@@ -1,8 +1,8 @@
 """The wire of a turn: one Redis stream, written by whoever answers, read by any number of waiters.
 
-Entries are `status` and `delta` while the answer comes to be, `merged` where it comes to be on another turn's tape, and
-`done` when the row is to be read. It is a convenience with a limited life: the turn's row is the truth, and losing a
-tape loses nothing.
+Entries are `status` and `delta` while the answer comes to be, `merged` where it comes to be on another turn's tape,
+`done` when it has ended, and `look` where the row is to be looked at whatever was told. It is a convenience with a
+limited life: the turn's row is the truth, and losing a tape loses nothing.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def text_on(turn_id: uuid.UUID) -> tuple[str, str]:
 
 
 def read(turn_id: uuid.UUID, *, after: str, wait_seconds: float) -> list[Entry]:
-    """Entries behind `after`, waiting up to `wait_seconds` (5 at most) for the first; takes nothing away.
+    """Entries behind `after`, waiting up to `wait_seconds` (60 at most) for the first; takes nothing away.
 
     Raises halo.wire.WireAway.
     """

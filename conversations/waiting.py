@@ -75,28 +75,30 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
 
 
 def follow(
-    turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool = False
+    turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool = False, sign_seconds: float = WAIT_SECONDS
 ) -> Generator[list[Entry], None, Seen]:
     """What comes on the turn's tape, from its beginning, until the turn has ended; then its row is returned.
 
     With `along`, while it is answered together with another turn, what comes on that one's tape instead. No connection
-    to the database is held while it waits. An empty list says that it has waited for some seconds. Raises ModelTimeout
-    when a request has been held for as long as any is.
+    to the database is held while it waits. An empty list says that it has waited for `sign_seconds`. Raises
+    ModelTimeout when a request has been held for as long as any is.
     """
     with _lookout.waiting_for(turn_id):
-        return (yield from _follow(turn_id, org=org, fresh=fresh, along=along))
+        return (yield from _follow(turn_id, org=org, fresh=fresh, along=along, sign_seconds=sign_seconds))
 
 
-def _follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool) -> Generator[list[Entry], None, Seen]:
+def _follow(
+    turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool, sign_seconds: float
+) -> Generator[list[Entry], None, Seen]:
     ends_at = time.monotonic() + WAIT_SECONDS
-    accepted_at = time.monotonic()
     # How far each tape was read.
     offsets = {turn_id: tape.START}
     source = turn_id
     # Only of a turn that was queued a moment ago is it known that there is something to wait for.
     row = None if fresh else _look_and_close(org, turn_id)
     while row is None or row.status in Turn.IN_FLIGHT:
-        if time.monotonic() >= ends_at:
+        left = ends_at - time.monotonic()
+        if left <= 0:
             raise ModelTimeout
         release_connection()
         if along and row is not None:
@@ -105,32 +107,17 @@ def _follow(turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool) 
                 # Its answer is written there for whoever opens it.
                 tape.open_for(source)
         try:
-            entries = tape.read(
-                source, after=offsets.get(source, tape.START), wait_seconds=_patience(accepted_at, ends_at)
-            )
+            entries = tape.read(source, after=offsets.get(source, tape.START), wait_seconds=min(left, sign_seconds))
         except wire.WireAway:
             row = _without_redis(org, turn_id)
             continue
         if entries:
             offsets[source] = entries[-1].offset
         yield entries
-        if entries:
-            is_news = any(entry.kind == "done" or (along and entry.kind == "merged") for entry in entries)
-        else:
-            is_news = _lookout.is_worth_a_look(turn_id)
-        if is_news:
+        if any(entry.kind in ("done", "look") or (along and entry.kind == "merged") for entry in entries):
             row = _look_while_database_restarts(org, turn_id, ends_at=ends_at)
     release_connection()
     return row
-
-
-def _patience(accepted_at: float, ends_at: float) -> float:
-    """Until the next moment at which the row must be looked at, tape or not."""
-    now = time.monotonic()
-    moments = [now + wire.BLOCK_SECONDS, ends_at]
-    if now < accepted_at + PREDECESSOR_SECONDS:
-        moments.append(accepted_at + PREDECESSOR_SECONDS + 0.05)
-    return max(0.01, min(moments) - now)
 
 
 def _look_while_database_restarts(org: Organization, turn_id: uuid.UUID, *, ends_at: float) -> Seen:

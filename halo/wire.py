@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -13,8 +14,10 @@ from django.conf import settings
 
 AWAY_SECONDS = 2.0
 SOCKET_SECONDS = 0.5
-# A blocking read of 5 s needs a socket that waits a little longer.
-BLOCK_SECONDS = 5.0
+# No read blocks for longer; its socket waits a little longer still.
+BLOCK_SECONDS = 60.0
+# While somebody waits Redis is asked so often whether it is there. On a busy machine it may take its time.
+PULSE_SECONDS, PULSE_PATIENCE_SECONDS = 1.0, 2.0
 
 _lock = threading.Lock()
 _clients: dict[str, redis.Redis] = {}
@@ -48,10 +51,69 @@ def calling(*, blocking: bool = False) -> Iterator[redis.Redis]:
     if is_away():
         raise WireAway
     try:
-        yield _client("blocking" if blocking else "short")
+        if blocking:
+            with _pulse.watched():
+                yield _client("blocking")
+        else:
+            yield _client("short")
     except (redis.exceptions.RedisError, OSError) as error:
         mark_away()
         raise WireAway from error
+
+
+class _Pulse:
+    """One thread that asks whether Redis is there, for as long as others wait for what it will tell them.
+
+    A Redis that is frozen keeps its connections, and who waits on one would learn nothing.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Whoever waits inside the block is cut off where Redis does not answer."""
+        with self._lock:
+            self._waiting += 1
+            # A thread does not survive a fork.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._feel, name="halo-pulse", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _feel(self) -> None:
+        while True:
+            time.sleep(PULSE_SECONDS)
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+            try:
+                _client("pulse").ping()
+            except (redis.exceptions.RedisError, OSError):
+                mark_away()
+                _cut_off()
+
+
+_pulse = _Pulse()
+
+
+def _cut_off() -> None:
+    """Wakes who waits, with an error.
+
+    Not by `ConnectionPool.disconnect`, which also closes: the number of a closed socket may be another's by the time at
+    which its reader reads.
+    """
+    client = _clients.get("blocking")
+    for connection in list(client.connection_pool._in_use_connections) if client else ():
+        with suppress(OSError, AttributeError):
+            connection._sock.shutdown(socket.SHUT_RDWR)
 
 
 def entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
@@ -68,8 +130,13 @@ def entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
 
 def forget_connections() -> None:
     """Drops the pools; called after a fork, whose child must not share sockets."""
+    global _pulse
     with _lock:
         _clients.clear()
+    _pulse = _Pulse()
+
+
+_PATIENCE = {"short": SOCKET_SECONDS, "blocking": BLOCK_SECONDS + 1.0, "pulse": PULSE_PATIENCE_SECONDS}
 
 
 def _client(kind: str) -> redis.Redis:
@@ -80,7 +147,7 @@ def _client(kind: str) -> redis.Redis:
             if client is None:
                 client = _clients[kind] = redis.Redis.from_url(
                     settings.REDIS_URL,
-                    socket_timeout=SOCKET_SECONDS if kind == "short" else BLOCK_SECONDS + 1.0,
+                    socket_timeout=_PATIENCE[kind],
                     socket_connect_timeout=SOCKET_SECONDS,
                     # One connection a waiter; the number of waiters is bounded by the web server's threads.
                     max_connections=4096,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-import uuid
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,7 +14,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conversations import bell, ending, waiting
+from conversations import bell, ending, lookout, tape, waiting
 from conversations.lookout import Lookout
 from conversations.models import Conversation, Message, Turn
 from halo import db, wire
@@ -101,7 +100,7 @@ def test_whoever_waits_past_the_turns_time_closes_it_with_a_504(visitor: Visitor
 def test_an_end_that_was_not_told_is_found_all_the_same(
     visitor: Visitor, acme: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "BLOCK_SECONDS", 0.2)
+    monkeypatch.setattr(lookout, "LOOK_SECONDS", 0.2)
     first, _ = stuck_turn(visitor, seconds=1)
 
     def end_first() -> None:
@@ -116,39 +115,43 @@ def test_an_end_that_was_not_told_is_found_all_the_same(
 
 
 def test_all_who_wait_ask_with_one_statement(visitor: Visitor, acme: Organization) -> None:
-    first, second = stuck_turn(visitor, seconds=1)
+    running, queued = stuck_turn(visitor, seconds=20)
     visitor.told("Another session")
-    ended = Turn.objects.exclude(pk__in=[first.pk, second.pk]).get()
-    turns = [first.pk, second.pk, ended.pk]
-    lookout = Lookout(patience=30)
+    ended = Turn.objects.exclude(pk__in=[running.pk, queued.pk]).get()
+    turns = [running.pk, queued.pk, ended.pk]
+    patient, hasty = Lookout(patience=30), Lookout(patience=19)
 
-    with ExitStack() as stack, CaptureQueriesContext(connection) as queries:
+    with ExitStack() as stack:
         for turn in turns:
-            stack.enter_context(lookout.waiting_for(turn))
-        assert [lookout.is_worth_a_look(turn) for turn in turns] == [False, False, True]
+            stack.enter_context(patient.waiting_for(turn))
+            stack.enter_context(hasty.waiting_for(turn))
+        with CaptureQueriesContext(connection) as queries:
+            assert patient.look() == [ended.pk]
         # 1 all of them
         assert len(queries) == 1
-    # Who came later was not asked for, and looks.
-    assert lookout.is_worth_a_look(uuid.uuid4())
+        assert set(hasty.look()) == {ended.pk, queued.pk}, "something may be in its way"
+    assert patient.look() == [], "nobody waits any more"
+    told = {turn: [entry.kind for entry in tape.read(turn, after="0", wait_seconds=0.1)] for turn in turns}
+    assert [told[turn].count("look") for turn in turns] == [0, 1, 2]
 
 
-def test_who_waits_looks_where_nobody_knows_or_it_is_time(
+def test_who_looks_for_others_looks_again_when_the_database_is_back(
     visitor: Visitor, acme: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, second = stuck_turn(visitor, seconds=20)
-    with ExitStack() as stack:
-        patient, hasty, lost = (Lookout(patience=patience) for patience in (30, 20.5, 30))
-        for lookout in (patient, hasty, lost):
-            stack.enter_context(lookout.waiting_for(second.pk))
-        assert not patient.is_worth_a_look(second.pk)
-        assert hasty.is_worth_a_look(second.pk), "it will be due before anybody asks again"
+    monkeypatch.setattr(lookout, "LOOK_SECONDS", 0.05)
+    first, _ = stuck_turn(visitor, seconds=1)
+    run, refused = db.run, threading.Semaphore(3)
 
-        def refuse(*_: Any) -> None:
+    def refuse(statement: str, params: Any) -> Any:
+        if statement == lookout._WORTH_IT and refused.acquire(blocking=False):
             raise OperationalError
+        return run(statement, params)
 
-        monkeypatch.setattr(db, "run", refuse)
-        assert lost.is_worth_a_look(second.pk)
-        assert not patient.is_worth_a_look(second.pk), "it was asked for a moment ago"
+    monkeypatch.setattr(db, "run", refuse)
+    threading.Timer(0.1, lambda: (Turn.objects.filter(pk=first.pk).update(status="done"), connection.close())).start()
+
+    assert waiting.wait_for(first.pk, org=acme, fresh=False)["turn_id"] == str(first.pk)
+    assert not refused.acquire(blocking=False)
 
 
 def test_while_redis_is_away_whoever_waits_answers(visitor: Visitor, no_redis: None, model: FakeModel) -> None:
