@@ -8,7 +8,6 @@ writes on the tapes of those that are to look.
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from django.db import InterfaceError, OperationalError
 
 from conversations import tape
 from halo import db
+from halo.companion import Companion
 from halo.db import release_connection
 
 LOOK_SECONDS = 2.0
@@ -39,19 +39,16 @@ class Lookout:
         self._patience = patience
         self._waiting: Counter[uuid.UUID] = Counter()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._companion = Companion("halo-lookout", self._look_if_possible, pause=lambda: LOOK_SECONDS)
 
     @contextmanager
     def waiting_for(self, turn_id: uuid.UUID) -> Iterator[None]:
         """While the block lasts, a `look` comes on the turn's tape, within some seconds, where its row says more."""
         with self._lock:
             self._waiting[turn_id] += 1
-            # A thread does not survive a fork.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._keep_looking, name="halo-lookout", daemon=True)
-                self._thread.start()
         try:
-            yield
+            with self._companion.looking():
+                yield
         finally:
             with self._lock:
                 self._waiting[turn_id] -= 1
@@ -71,13 +68,7 @@ class Lookout:
             tape.append(turn_id, attempt=0, kind="look")
         return found
 
-    def _keep_looking(self) -> None:
-        while True:
-            time.sleep(LOOK_SECONDS)
-            with self._lock:
-                if not self._waiting:
-                    self._thread = None
-                    return
-            # A database that is away tells nothing now, and will.
-            with suppress(OperationalError, InterfaceError):
-                self.look()
+    def _look_if_possible(self) -> None:
+        # A database that is away tells nothing now, and will.
+        with suppress(OperationalError, InterfaceError):
+            self.look()

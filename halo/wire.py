@@ -12,6 +12,8 @@ from typing import Any
 import redis
 from django.conf import settings
 
+from halo.companion import Companion
+
 AWAY_SECONDS = 2.0
 SOCKET_SECONDS = 0.5
 # No read blocks for longer; its socket waits a little longer still.
@@ -52,7 +54,7 @@ def calling(*, blocking: bool = False) -> Iterator[redis.Redis]:
         raise WireAway
     try:
         if blocking:
-            with _pulse.watched():
+            with _pulse.looking():
                 yield _client("blocking")
         else:
             yield _client("short")
@@ -61,47 +63,16 @@ def calling(*, blocking: bool = False) -> Iterator[redis.Redis]:
         raise WireAway from error
 
 
-class _Pulse:
-    """One thread that asks whether Redis is there, for as long as others wait for what it will tell them.
-
-    A Redis that is frozen keeps its connections, and who waits on one would learn nothing.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting = 0
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Whoever waits inside the block is cut off where Redis does not answer."""
-        with self._lock:
-            self._waiting += 1
-            # A thread does not survive a fork.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._feel, name="halo-pulse", daemon=True)
-                self._thread.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting -= 1
-
-    def _feel(self) -> None:
-        while True:
-            time.sleep(PULSE_SECONDS)
-            with self._lock:
-                if not self._waiting:
-                    self._thread = None
-                    return
-            try:
-                _client("pulse").ping()
-            except (redis.exceptions.RedisError, OSError):
-                mark_away()
-                _cut_off()
+def _feel_pulse() -> None:
+    """Whether Redis is there; one that is frozen keeps its connections, and who waits on one would learn nothing."""
+    try:
+        _client("pulse").ping()
+    except (redis.exceptions.RedisError, OSError):
+        mark_away()
+        _cut_off()
 
 
-_pulse = _Pulse()
+_pulse = Companion("halo-pulse", _feel_pulse, pause=lambda: PULSE_SECONDS)
 
 
 def _cut_off() -> None:
@@ -130,10 +101,8 @@ def entries_of(streams: Any) -> list[tuple[str, dict[str, str]]]:
 
 def forget_connections() -> None:
     """Drops the pools; called after a fork, whose child must not share sockets."""
-    global _pulse
     with _lock:
         _clients.clear()
-    _pulse = _Pulse()
 
 
 _PATIENCE = {"short": SOCKET_SECONDS, "blocking": BLOCK_SECONDS + 1.0, "pulse": PULSE_PATIENCE_SECONDS}
