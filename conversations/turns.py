@@ -86,7 +86,7 @@ RETURNING id, request_id
 _NEXT_OF_ORG = """
 UPDATE conversations_turn SET rung_at = now()
  WHERE id = (SELECT t.id FROM conversations_turn AS t
-              WHERE t.org_id = %(org)s AND t.status = 'queued' AND (t.answer_by > now()) IS TRUE
+              WHERE (t.org_id = %(org)s) IS TRUE AND t.status = 'queued' AND (t.answer_by > now()) IS TRUE
                 AND t.rung_at < now() - interval '0.05 seconds'
                 AND NOT EXISTS (SELECT 1 FROM conversations_turn AS e
                                  WHERE e.conversation_id = t.conversation_id AND e.seq < t.seq

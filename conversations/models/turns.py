@@ -126,8 +126,9 @@ class Turn(GrowingTenantModel):
             models.Index(
                 fields=["status", "answer_by"], condition=Q(status__in=["queued", "running"]), name="turn_in_flight"
             ),
-            # Which of an organisation's is next: of the queued ones alone, as many more may be running.
-            models.Index(fields=["org", "accepted_at"], condition=Q(status="queued"), name="turn_queued_org"),
+            # Which of an organisation's is next. Not by the organisation: where statistics are old, an index of all its
+            # turns would look as good.
+            models.Index(fields=["accepted_at"], condition=Q(status="queued"), name="turn_queued"),
             models.Index(fields=["org", "-accepted_at"], name="turn_recent"),
             # Which conversations went to people, and by which rule; most turns are in neither.
             models.Index(fields=["conversation"], condition=Q(escalated=True), name="turn_escalated"),

@@ -17,8 +17,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="turn",
-            index=models.Index(
-                condition=models.Q(("status", "queued")), fields=["org", "accepted_at"], name="turn_queued_org"
-            ),
+            index=models.Index(condition=models.Q(("status", "queued")), fields=["accepted_at"], name="turn_queued"),
         ),
     ]
