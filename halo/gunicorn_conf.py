@@ -63,7 +63,6 @@ def post_worker_init(worker: Any) -> None:
 
     hooks.web_started()
     worker.at_once = hooks.at_once
-    worker.start_threads(threads // 4)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -12,7 +12,6 @@ import logging
 import re
 import selectors
 import socket
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +21,7 @@ from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from halo import stopping
+from halo.thread_pool import ThreadPool
 
 HEADER_SECONDS = 15.0
 BODY_SECONDS = 15.0
@@ -30,6 +30,8 @@ SEND_SECONDS = 60.0
 LINGER_SECONDS = 2.0
 # What is answered in the main loop is no larger, body included.
 MOST_AT_ONCE = 16_384
+# So many connections are taken at once; others are left to the other processes.
+MOST_ACCEPTED = 16
 # How long a stopping worker waits for connections that have not sent anything.
 STOP_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
@@ -147,6 +149,14 @@ class DeadlineWorker(ThreadWorker):
         return True
 
     def accept(self, listener: BaseSocket) -> bool:
+        """Takes connections; False if there was none."""
+        # One a round would be one each time that the main loop gets the interpreter, which others want too.
+        taken = 0
+        while taken < MOST_ACCEPTED and self.accept_one(listener):
+            taken += 1
+        return taken > 0
+
+    def accept_one(self, listener: BaseSocket) -> bool:
         """Takes a connection and watches it, costing no thread before something was sent; False if there was none."""
         try:
             accepted, address = listener.accept()
@@ -189,13 +199,9 @@ class DeadlineWorker(ThreadWorker):
         conn.sock.deadline = time.monotonic() + DRAIN_SECONDS
         return bool(super()._keepalive_after(conn, keepalive))
 
-    def start_threads(self, number: int) -> None:
-        """Starts some of the threads ahead, as the main loop waits for each one that it has to start."""
-        assert self.tpool is not None
-        here = threading.Barrier(number + 1)
-        for _ in range(number):
-            self.tpool.submit(here.wait)
-        here.wait()
+    def get_thread_pool(self) -> ThreadPool:
+        """Under load the main loop must not wait for threads: it is what refuses."""
+        return ThreadPool(self.cfg.threads)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
