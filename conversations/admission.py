@@ -37,7 +37,7 @@ _ALL, _WAITING, _CALM, _HEARD = "halo:turns:all", "halo:turns:waiting", "halo:tu
 # eight seconds at the pace of the last five, and within two where that goes on.
 # KEYS: all, waiting, calm, heard, own; ARGV: lifetime, most in all, most waiting (0: any number), how many wait
 # elsewhere, and for a place also most of one's own, organisation and turn. Without the latter nothing is taken, and the
-# answer says how many may come.
+# answer says how many may come. Last, where it gets so far, it says whether workers have enough to do.
 _ENTER = """
 local time = redis.call('TIME')
 local second = tonumber(time[1])
@@ -48,26 +48,28 @@ local function number(key)
 end
 if KEYS[5] and number(KEYS[5]) >= tonumber(ARGV[5]) then return {'organisation', 2} end
 if number(KEYS[1]) >= tonumber(ARGV[2]) then return {'all', 2} end
-local waiting, pace = number(KEYS[2]) + ARGV[4], 0
+local queued, pace = number(KEYS[2]), 0
 for ago = 1, 5 do pace = pace + tonumber(redis.call('GET', KEYS[4] .. (second - ago)) or 0) / 5 end
+local short = math.max(16, pace / 2)
+local waiting, enough = queued + ARGV[4], queued > short and 1 or 0
 local calm = tonumber(redis.call('GET', KEYS[3]) or 0)
-if waiting <= math.max(16, pace / 2) then
+if waiting <= short then
   calm = now
   redis.call('SET', KEYS[3], now, 'PX', ARGV[1])
 end
 local most, busy = tonumber(ARGV[3]), (now - calm) / 1000
 if busy > 3 and most > 0 then most = math.min(most, math.max(16, pace * math.max(2, 11 - busy))) end
-if most > 0 and waiting >= most then return {'waiting', math.ceil(waiting / math.max(pace, 1))} end
+if most > 0 and waiting >= most then return {'waiting', math.ceil(waiting / math.max(pace, 1)), enough} end
 if KEYS[5] then
   redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[7] .. ':' .. ARGV[6])
   redis.call('ZADD', KEYS[2], now + ARGV[1], ARGV[7])
   redis.call('ZADD', KEYS[5], now + ARGV[1], ARGV[7])
   for _, i in ipairs({1, 2, 5}) do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
-  return {'', 0}
+  return {'', 0, enough}
 end
 local room = ARGV[2] - redis.call('ZCARD', KEYS[1])
 if most > 0 then room = math.min(room, math.ceil(most - waiting)) end
-return {'', room}
+return {'', room, enough}
 """
 
 # KEYS: waiting, heard, what may be there; ARGV: the turn.
@@ -88,8 +90,10 @@ SELECT (SELECT count(*) FROM ({_IN_FLIGHT} AND org_id = %(org)s LIMIT %(own)s) A
 
 
 _mine = threading.local()
-# Requests whose bodies are there and that are being accepted.
-accepting = Lanes(4)
+# Requests whose bodies are there and that are being accepted: so many at once, and fewer while workers have enough to
+# do, as what is accepted then only waits elsewhere, and takes from them the processor that would answer it.
+ACCEPTING, ACCEPTING_BESIDE_A_QUEUE = 4, 1
+accepting = Lanes(ACCEPTING)
 
 
 def knock(*, may_be_known: bool) -> None:
@@ -140,9 +144,12 @@ def _ask(keys: list[str], *wanted: str | int) -> tuple[str, int] | None:
     """Redis's answer: why not and in how many seconds, or how many may come; None where it is away."""
     try:
         with wire.calling() as client:
-            reason, number = client.eval(_ENTER, len(keys), *keys, LIFETIME_MS, settings.HALO_TURNS, *wanted)
+            reason, number, *enough = client.eval(_ENTER, len(keys), *keys, LIFETIME_MS, settings.HALO_TURNS, *wanted)
     except wire.WireAway:
+        accepting.set_number(ACCEPTING)
         return None
+    if enough:
+        accepting.set_number(ACCEPTING_BESIDE_A_QUEUE if enough[0] else ACCEPTING)
     return str(reason), int(number)
 
 

@@ -22,7 +22,7 @@ LOOK_SECONDS, STALE_SECONDS = 0.1, 1.0
 # Who was refused a place makes the process careful for so long.
 CAREFUL_SECONDS = 10.0
 # Where too many have been on their way in for so long, and who came now would wait longer than this, a process refuses.
-CALM_SECONDS, OVERRUN_SECONDS = 6.0, 0.5
+CALM_SECONDS, OVERRUN_SECONDS = 3.0, 0.5
 # Threads of a web process that never wait for an answer, so that somebody is there to refuse, and for the staff.
 SPARE_THREADS = 64
 
@@ -65,7 +65,11 @@ class Doorman:
 
     def refuses(self, *, may_be_known: bool = False) -> Refused | None:
         """Why nobody else may come in; `may_be_known`: not even who may have a place already."""
-        if self._held >= _most_held() or self._is_overrun():
+        if self._is_overrun():
+            # What keeps coming too fast does not get another burst's time once the queue has become short.
+            self._careful_until = time.monotonic() + CAREFUL_SECONDS
+            return Refused("web", 2)
+        if self._held >= _most_held():
             return Refused("web", 2)
         seen = self._seen
         if not may_be_known and self.is_careful and seen.room <= 0 and time.monotonic() < seen.at + STALE_SECONDS:

@@ -24,11 +24,24 @@ class Lanes:
         self.number = number
         self.waiting = 0
         self._free = threading.Semaphore(number)
+        # So many of those who leave make room for nobody.
+        self._closing = 0
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._short_at = time.monotonic()
         # When the last ones came through.
         self._left: deque[float] = deque(maxlen=RECENT)
+
+    def set_number(self, number: int) -> None:
+        """How many there are from now on; who is inside already stays."""
+        with self._lock:
+            if number == self.number:
+                return
+            self._closing += self.number - number
+            self.number = number
+            if self._closing < 0:
+                self._free.release(-self._closing)
+                self._closing = 0
 
     @property
     def waited(self) -> float:
@@ -53,6 +66,10 @@ class Lanes:
         if getattr(self._mine, "inside", False):
             self._mine.inside = False
             self._left.append(time.monotonic())
+            with self._lock:
+                if self._closing:
+                    self._closing -= 1
+                    return
             self._free.release()
 
     @contextmanager

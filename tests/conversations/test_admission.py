@@ -29,6 +29,7 @@ from tests.fake_model import FakeModel, Received, Reply
 def _empty() -> Iterator[None]:
     def forget() -> None:
         admission.doorman.calm_down()
+        admission.accepting.set_number(admission.ACCEPTING)
         in_hand.set_room(0)
         wire.mark_back()
         with wire.calling() as client:
@@ -238,6 +239,25 @@ def test_a_burst_may_wait_but_a_queue_that_stays_long_may_hold_two_seconds_of_wo
 
     heard_lately(20, calm_ago_ms=20_000)
     admission.enter(uuid.uuid4(), org=acme)
+
+
+def test_while_workers_have_enough_to_do_fewer_requests_are_accepted_at_once(acme: Organization) -> None:
+    many, few = admission.ACCEPTING, admission.ACCEPTING_BESIDE_A_QUEUE
+    wait_in(acme, 17)
+    assert admission.accepting.number == many > few, "a short queue"
+    admission.enter(uuid.uuid4(), org=acme)
+    assert admission.accepting.number == few
+
+    heard_lately(40, calm_ago_ms=0)
+    admission.enter(uuid.uuid4(), org=acme)
+    assert admission.accepting.number == many, "nineteen are come for within half a second"
+
+    heard_lately(10, calm_ago_ms=0)
+    admission.enter(uuid.uuid4(), org=acme)
+    assert admission.accepting.number == few
+    wire.mark_away()
+    admission.enter(uuid.uuid4(), org=acme)
+    assert admission.accepting.number == many, "nobody knows"
 
 
 def test_bells_that_will_be_heard_are_not_rung_again_and_where_none_is_heard_they_may_be_lost(

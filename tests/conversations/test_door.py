@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conversations import admission, door
+from conversations import doorman as doormen
 from conversations.doorman import Doorman, View
 from halo import wire
 from halo.lanes import Lanes
@@ -206,3 +207,27 @@ def test_a_queue_before_the_lanes_is_short_where_places_are_rare_and_has_time_wh
     for thread in waiting:
         thread.join(5)
     assert doorman.refuses(may_be_known=True) is None
+
+
+def test_who_was_overrun_stays_careful_when_the_queue_has_become_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doormen, "CALM_SECONDS", 0.2)
+    lanes = Lanes(1)
+    doorman = Doorman(Outside(), lanes)
+    lanes.enter()
+
+    def pass_through() -> None:
+        with lanes.taken():
+            pass
+
+    waiting = [threading.Thread(target=pass_through, daemon=True) for _ in range(20)]
+    for thread in waiting:
+        thread.start()
+    until(lambda: lanes.waiting == 20)
+    assert doorman.refuses() is None and not doorman.is_careful, "a burst has its time"
+    until(lambda: doorman.refuses() is not None)
+    assert doorman.is_careful
+    lanes.leave()
+    for thread in waiting:
+        thread.join(5)
+    assert doorman.refuses() is None
+    assert doorman.is_careful, "what still comes too fast gets no other burst's time"
