@@ -137,6 +137,15 @@ def die_with_us(parent: int, how: int = signal.SIGKILL) -> None:
         os._exit(1)
 
 
+def give_way(niceness: int) -> None:
+    """Lets others go first where the processor is short, by `niceness` from 1 to 19."""
+    os.nice(niceness)
+    # Linux may divide the processor among sessions first; of one that is shared this is not ours to say.
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))
+
+
 def adopt_orphans() -> None:
     """Makes this process the parent of those descendants whose own parent ends."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -188,6 +188,17 @@ def test_the_master_of_the_web_workers_forks_with_a_single_thread(product: Produ
     assert len(list(Path(f"/proc/{product.pid('web')}/task").iterdir())) == 1
 
 
+def test_who_answers_gives_way_to_who_refuses(product: Product) -> None:
+    def niceness(name: str) -> tuple[int, str]:
+        pid = product.pid(name)
+        group = Path(f"/proc/{pid}/autogroup")
+        return os.getpriority(os.PRIO_PROCESS, pid), group.read_text().split()[-1] if group.exists() else ""
+
+    eventually(lambda: niceness("worker")[0] > 0, 10)
+    assert niceness("worker") in [(2, "2"), (2, "")]
+    assert niceness("web") in [(0, "0"), (0, "")]
+
+
 def test_a_process_that_does_not_start_is_reported_with_the_end_of_its_log() -> None:
     with throw_away_folder() as folder:
         said = refusal(up(folder, free_port(), HALO_WEB_WORKERS="many"))
