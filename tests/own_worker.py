@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import redis
 from celery.contrib.testing.worker import start_worker
@@ -24,8 +25,12 @@ _broker: redis.Redis | None = None
 def own_worker() -> Iterator[None]:
     """Runs a real worker; what was rung before it started is done with when this yields."""
     global _broker
-    with start_worker(
-        app, perform_ping_check=False, pool="threads", concurrency=32, queues=list(QUEUES), shutdown_timeout=20
+    with (
+        # The process is not its own, so neither is the priority.
+        mock.patch("halo.hooks.give_way"),
+        start_worker(
+            app, perform_ping_check=False, pool="threads", concurrency=32, queues=list(QUEUES), shutdown_timeout=20
+        ),
     ):
         _broker = redis.Redis.from_url(settings.REDIS_URL)
         wait_for_rest()
