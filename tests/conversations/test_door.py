@@ -186,19 +186,25 @@ def test_a_doorman_who_cannot_look_turns_nobody_away() -> None:
     assert doorman.refuses() is None
 
 
-def test_a_queue_before_the_lanes_is_short_where_places_are_rare_and_has_time_where_they_are_not() -> None:
-    lanes = Lanes(1)
-    doorman = Doorman(Outside(), lanes)
-    lanes.enter()
+def behind(lanes: Lanes, number: int) -> list[threading.Thread]:
+    """So many who wait for a lane, and pass through it."""
 
     def pass_through() -> None:
         with lanes.taken():
             pass
 
-    waiting = [threading.Thread(target=pass_through, daemon=True) for _ in range(3)]
+    waiting = [threading.Thread(target=pass_through, daemon=True) for _ in range(number)]
     for thread in waiting:
         thread.start()
-    until(lambda: lanes.waiting == 3)
+    until(lambda: lanes.waiting == number)
+    return waiting
+
+
+def test_a_queue_before_the_lanes_is_short_where_places_are_rare_and_has_time_where_they_are_not() -> None:
+    lanes = Lanes(1)
+    doorman = Doorman(Outside(), lanes)
+    lanes.enter()
+    waiting = behind(lanes, 3)
     assert doorman.refuses() is None
     doorman.refused(2)
     refused = doorman.refuses(may_be_known=True)
@@ -214,15 +220,7 @@ def test_who_was_overrun_stays_careful_when_the_queue_has_become_short(monkeypat
     lanes = Lanes(1)
     doorman = Doorman(Outside(), lanes)
     lanes.enter()
-
-    def pass_through() -> None:
-        with lanes.taken():
-            pass
-
-    waiting = [threading.Thread(target=pass_through, daemon=True) for _ in range(20)]
-    for thread in waiting:
-        thread.start()
-    until(lambda: lanes.waiting == 20)
+    waiting = behind(lanes, 20)
     assert doorman.refuses() is None and not doorman.is_careful, "a burst has its time"
     until(lambda: doorman.refuses() is not None)
     assert doorman.is_careful

@@ -1,4 +1,4 @@
-"""The pool that requests and turns get their threads from."""
+"""The pool that requests get their threads from."""
 
 from __future__ import annotations
 
