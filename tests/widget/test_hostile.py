@@ -80,6 +80,8 @@ def test_what_a_visitor_writes_is_text(stack: Stack, visit: Visit, page_at: Call
 
     expect(visit.typed.last).to_contain_text("<script>alert(1)</script>")
     assert visit.typed.last.evaluate("bubble => bubble.childElementCount") == 0
+    # With its answer: who left before would take another test's.
+    expect(visit.page.locator("halo-agents .thumbs")).to_have_count(1)
     check(visit)
 
 

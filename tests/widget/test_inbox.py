@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.product import Stack
 from tests.widget.browsing import Visit
@@ -118,6 +118,49 @@ def test_a_teammate_takes_over_and_answers_and_each_sees_at_once_what_the_other_
     expect(visit.page.get_by_text("This conversation was closed.")).to_be_visible()
     expect(sue.page.locator("#side select[name=status]")).to_have_value("resolved")
     assert sue.wrong == ben.wrong == [] and visit.dialogs == []
+
+
+def test_what_changes_meanwhile_takes_no_button_from_under_a_finger(
+    desks: Callable[[str], Desk], visit: Visit, page_at: Callable[..., str]
+) -> None:
+    visit.go(page_at()).open().asked("I was told to wait", "You said: I was told to wait")
+    sue = desks("sue@acme.example").open("I was told to wait")
+    sue.page.get_by_role("button", name="Make a ticket").hover()
+
+    sue.page.mouse.down()
+    # What it changes has come.
+    with sue.page.expect_response("**/list/**"), sue.page.expect_response("**/part/**"):
+        visit.asked("Hello?", "You said: Hello?")
+    sue.page.wait_for_timeout(300)
+    sue.page.mouse.up()
+
+    expect(sue.page.locator("#side .inbox-ticket")).to_have_count(1)
+    expect(sue.page.locator("#talk .msg.visitor .bubble").last).to_have_text("Hello?")
+
+
+def test_replies_that_come_late_are_not_offered_for_other_words(
+    desks: Callable[[str], Desk], visit: Visit, page_at: Callable[..., str]
+) -> None:
+    visit.go(page_at()).open().asked("When do you open?", "You said: When do you open?")
+    sue = desks("sue@acme.example").open("When do you open?")
+    sue.write("One moment.")
+    expect(visit.page.locator("halo-agents .line.teammate .bubble")).to_have_text("One moment.")
+
+    held: list[Route] = []
+    sue.page.route("**/canned/**", lambda route: held.append(route))
+    sue.page.locator("#words").press_sequentially("/h")
+    sue.page.locator("#words").fill("At nine.")
+    while not held:
+        sue.page.wait_for_timeout(50)
+    for route in held:
+        with sue.page.expect_response("**/canned/**"):
+            route.continue_()
+    sue.page.locator("#words").press("Control+Enter")
+
+    expect(visit.page.locator("halo-agents .line.teammate .bubble").last).to_have_text("At nine.")
+    # And they are for the words that ask for them.
+    sue.page.locator("#words").press_sequentially("/h")
+    expect(sue.page.get_by_role("option", name="/hours")).to_be_visible()
 
 
 def _at(shots: Path, name: str) -> Path:

@@ -8,12 +8,25 @@
   const composer = document.getElementById("composer");
   const words = document.getElementById("words");
   const token = document.querySelector("[name=csrfmiddlewaretoken]");
-  const HERE_SECONDS = 10, TYPING_SECONDS = 3, AGAIN_SECONDS = 15;
+  const HERE_SECONDS = 10, TYPING_SECONDS = 3, AGAIN_SECONDS = 15, PRESS_SECONDS = 5;
 
   const query = (more = {}) => new URLSearchParams({ org: page.org, view: page.view, most: page.most, at: page.at, ...more });
 
   /* --- Reading parts again --- */
   const reading = {};
+
+  // What lies under a pressed button stays until that was let go: pressed here and let go there is no click.
+  let press = null;
+  const letGo = () => { press?.end(); press = null; };
+  root.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    letGo();
+    const now = press = {};
+    now.over = new Promise((end) => { now.end = end; });
+    setTimeout(now.end, PRESS_SECONDS * 1000);
+  }, true);
+  // Behind the click, which comes after these.
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(letGo), true);
 
   async function read(name, address, put) {
     // One at a time; what is asked for meanwhile is read once more behind it.
@@ -22,7 +35,10 @@
     try {
       const answer = await fetch(address, { headers: { "X-Requested-With": "fetch" }, credentials: "same-origin" });
       if (answer.redirected) { location.reload(); return; }
-      if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (!answer.ok) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      await press?.over;
+      put(fresh);
     } catch { /* The next look brings it. */ } finally {
       const again = reading[name] === "again";
       delete reading[name];
@@ -65,8 +81,11 @@
     const old = document.getElementById(id), now = fresh.getElementById(id);
     if (!old || !now || old.innerHTML === now.innerHTML) return;
     const scrolled = old.scrollTop;
+    const held = old.contains(document.activeElement) ? document.activeElement : null;
     old.replaceChildren(...now.childNodes);
     old.scrollTop = scrolled;
+    // Who goes by keys goes on from where they were.
+    if (held) [...old.querySelectorAll(held.localName)].find((one) => one.textContent === held.textContent && one.name === held.name)?.focus();
     localise(old);
   }
 
@@ -120,12 +139,16 @@
   let ready = null, found = [], chosen = 0;
   const box = document.getElementById("canned");
 
+  const nameAsked = () => (mode === "reply" ? words.value.slice(0, words.selectionStart).match(/(?:^|\s)\/([\w-]*)$/u) : null);
+
   async function offer() {
-    const asked = mode === "reply" ? words.value.slice(0, words.selectionStart).match(/(?:^|\s)\/([\w-]*)$/u) : null;
-    if (!asked) { closeCanned(); return; }
+    if (!nameAsked()) { closeCanned(); return; }
     try {
       ready ??= (await (await fetch(`${page.canned}?org=${page.org}`)).json()).replies;
     } catch { return; }
+    // Somebody may have chosen, or sent, while they came.
+    const asked = nameAsked();
+    if (!asked) return;
     const part = asked[1].toLowerCase();
     found = ready.filter((one) => one.name.toLowerCase().includes(part)).slice(0, 20);
     chosen = 0;
@@ -290,14 +313,15 @@
         event.preventDefault();
         chosen = (chosen + (event.key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
         mark();
+      } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        closeCanned();
+        composer.requestSubmit(document.getElementById("send"));
       } else if (!box.hidden && ["Enter", "Tab"].includes(event.key)) {
         event.preventDefault();
         insert(found[chosen]);
       } else if (!box.hidden && event.key === "Escape") {
         closeCanned();
-      } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        composer.requestSubmit(document.getElementById("send"));
       } else if (event.key === "Escape") {
         words.blur();
       }
