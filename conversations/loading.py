@@ -139,9 +139,6 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
         behaviour=snapshot.get("behavior_context") or _behaviour(found, end_user, now=now),
         hints=[text for _, text in found.whispers],
     )
-    # Only a later attempt finds calls of an earlier one.
-    calls = ToolCall.objects.for_org(held.org_id).filter(turn=turn).order_by("step")
-    recorded = list(calls) if turn.attempt > 1 else []
     team = find_team(turn.org, config.escalation_team)
     case = Case(
         org=turn.org,
@@ -169,10 +166,17 @@ def read(held: Claim, *, now: dt.datetime) -> Reading:
     return Reading(
         turn=turn,
         case=case,
-        recorded_calls=recorded,
+        recorded_calls=_recorded_calls(turn),
         whispers=[pk for pk, _ in found.whispers],
         earlier_model_calls=_earlier_model_calls(turn),
     )
+
+
+def _recorded_calls(turn: Turn) -> list[ToolCall]:
+    """What earlier attempts did, in its order; the first has none, and building the query costs it dearly."""
+    if turn.attempt <= 1:
+        return []
+    return list(ToolCall.objects.for_org(turn.org_id).filter(turn=turn).order_by("step"))
 
 
 def _earlier_model_calls(turn: Turn) -> list[dict[str, Any]]:

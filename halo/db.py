@@ -21,9 +21,13 @@ class PooledConnection(psycopg.Connection[Any]):
     for a connection is what a turn does most often, and each check was a round trip.
     """
 
+    _checked: psycopg.Cursor[Any] | None = None
+
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> psycopg.Cursor[Any]:
         if query == _CHECK and self._is_quiet():
-            return self.cursor()
+            # Nobody reads it.
+            self._checked = self._checked or self.cursor()
+            return self._checked
         return super().execute(query, params, **kwargs)
 
     def _is_quiet(self) -> bool:

@@ -38,7 +38,7 @@ class OpenAIBackend:
         self._api_key = api_key
         self._model = model
         self._door = door or Door()
-        self._client: tuple[int, openai.OpenAI] | None = None
+        self._client: tuple[int, openai.OpenAI, str] | None = None
         self._unwanted: frozenset[str] = frozenset()  # fields that this endpoint has refused
 
     def stream(
@@ -64,9 +64,10 @@ class OpenAIBackend:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ModelError("timeout", "There was no time left to ask the model.")
+            client, url = self._endpoint()
             try:
-                response = self._endpoint().post(
-                    "/chat/completions",
+                response = client.post(
+                    url,
                     cast_to=httpx2.Response,
                     body=body,
                     # The read time-out is the whole call's: see Transport.
@@ -130,11 +131,15 @@ class OpenAIBackend:
                 body[name] = value
         return body
 
-    def _endpoint(self) -> openai.OpenAI:
+    def _endpoint(self) -> tuple[openai.OpenAI, str]:
+        """This process's client, and the whole address: the SDK joins a part to its base anew for each call."""
         pid = os.getpid()
         if self._client is None or self._client[0] != pid:
-            self._client = (pid, self._connect())
-        return self._client[1]
+            client = self._connect()
+            base = client.base_url
+            url = base.copy_with(raw_path=base.raw_path + b"chat/completions")
+            self._client = (pid, client, str(url))
+        return self._client[1:]
 
     def _connect(self) -> openai.OpenAI:
         if not self._model:
