@@ -7,10 +7,8 @@ of the other processes: see halo/embedded/forking.py.
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from halo import address
 from halo.embedded import EmbeddedError, processes
 from halo.embedded.accounts import make_run_folders
 from halo.embedded.forking import ForkServer
@@ -134,7 +133,7 @@ class Supervisor:
         if left := marked(self.data_dir):
             say(f"Stopping what an earlier start left behind ({len(left)} of its processes).")
             end(left, (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0))
-        self._check_address()
+        address.check_is_free(self.bind)
         endpoints = servers.prepare()
         self.run_dir, self.log_dir = endpoints.run_dir, endpoints.log_dir
         # Loads the application while the servers start.
@@ -154,7 +153,7 @@ class Supervisor:
         self.fork_server.is_first = False
         first, later = self._programs()
         self._start_children(first)
-        self._until(self._is_web_ready, START_SECONDS, self.children)
+        self._until(lambda: address.is_answered(self.bind), START_SECONDS, self.children)
         # Nobody waits for what these do, and those that answer visitors had the processors for themselves.
         self._start_children(later)
         say(f"Halo answers at http://{self.bind} after {time.monotonic() - began:.1f} s; logs in {self.log_dir}.")
@@ -238,35 +237,6 @@ class Supervisor:
             "DJANGO_SETTINGS_MODULE": "halo.settings",
             "PYTHONUNBUFFERED": "1",
         }
-
-    def _check_address(self) -> None:
-        if self.bind.startswith("unix:"):
-            return
-        host, _, port = self.bind.rpartition(":")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host.strip("[]"), int(port)))
-            except (OSError, ValueError, OverflowError) as error:
-                raise EmbeddedError(
-                    f"it cannot listen on {self.bind} ({error}). "
-                    f"Choose another address with --port, HALO_PORT or HALO_BIND."
-                ) from error
-
-    def _is_web_ready(self) -> bool:
-        if self.bind.startswith("unix:"):
-            return Path(self.bind.removeprefix("unix:")).exists()
-        host, _, port = self.bind.rpartition(":")
-        host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
-        try:
-            connection.request("GET", "/health/ready", headers={"Host": "localhost"})
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
 
     def _until(self, done: Callable[[], bool], seconds: float, starting: list[Kept]) -> None:
         """Waits for `done`, looking after everything; raises when that takes too long, or `starting` keep ending."""
