@@ -101,7 +101,7 @@ def knock(*, may_be_known: bool) -> None:
 
     `may_be_known`: the request has an Idempotency-Key, so it may be about a turn that has its place already.
     """
-    if refused := doorman.refuses(may_be_known=may_be_known):
+    if refused := doorman.knock(may_be_known=may_be_known):
         shed(refused.reason)
         raise Unavailable(retry_after=refused.retry_after)
     doorman.let_in()

@@ -37,7 +37,7 @@ def refuse_at_once(arrived: Callable[[], bytes]) -> tuple[int, bytes] | None:
     For the thread that hands connections to others: what all that costs is most of a refusal. None for what is not
     plain while there is reason to refuse: it goes the usual way, and is refused there.
     """
-    refused = admission.doorman.refuses()
+    refused = admission.doorman.knock()
     if refused is None:
         if not admission.doorman.is_careful or _QUESTION.match(arrived()):
             admission.doorman.let_in()

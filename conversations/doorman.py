@@ -63,8 +63,11 @@ class Doorman:
         self._careful_until = 0.0
         self._watcher: threading.Thread | None = None
 
-    def refuses(self, *, may_be_known: bool = False) -> Refused | None:
-        """Why nobody else may come in; `may_be_known`: not even who may have a place already."""
+    def knock(self, *, may_be_known: bool = False) -> Refused | None:
+        """Somebody wants to come in: why they may not; `may_be_known`: who may have a place already.
+
+        He also sees how many wait, and goes by what he saw for a while.
+        """
         if self._is_overrun():
             # What keeps coming too fast does not get another burst's time once the queue has become short.
             self._careful_until = time.monotonic() + CAREFUL_SECONDS

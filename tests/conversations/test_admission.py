@@ -108,7 +108,7 @@ def test_above_the_bound_of_all_everybody_gets_a_503_but_replays_and_joins_are_f
         assert visitor.told("Before", headers=done) == first
         slow.append(say_in_background(pool, visitor, message="Now", headers=key))
         assert slow[0].result().content == slow[1].result().content
-    until(lambda: admission.doorman.refuses() is None)
+    until(lambda: admission.doorman.knock() is None)
     assert stranger.say().status_code == 200
 
 

@@ -55,7 +55,7 @@ def test_a_process_that_was_refused_a_place_refuses_by_itself_until_there_is_one
     logged = [record for record in caplog.records if record.name != "conversations.answering"]
     assert not logged, "of thousands a minute each is counted and none is logged"
     admission.leave(place, org_id=acme.pk)
-    until(lambda: admission.doorman.refuses() is None)
+    until(lambda: admission.doorman.knock() is None)
     assert Visitor("not a key").say().status_code == 401
     until(lambda: visitor.say().status_code == 200)
 
@@ -140,7 +140,7 @@ def test_while_all_is_calm_nobody_looks() -> None:
     doorman = Doorman(outside, Lanes(4))
     for _ in range(50):
         doorman.let_in()
-    assert doorman.refuses() is None and outside.looks == 0
+    assert doorman.knock() is None and outside.looks == 0
 
 
 def test_after_a_refusal_as_many_are_let_in_as_there_are_places() -> None:
@@ -148,19 +148,19 @@ def test_after_a_refusal_as_many_are_let_in_as_there_are_places() -> None:
     doorman = Doorman(outside, Lanes(4))
     outside.view = View(0, 7)
     doorman.refused(7)
-    refused = doorman.refuses()
+    refused = doorman.knock()
     assert refused is not None and refused.retry_after == 7
-    assert doorman.refuses(may_be_known=True) is None, "who has a place already needs no other"
+    assert doorman.knock(may_be_known=True) is None, "who has a place already needs no other"
     doorman.let_in()
     until(lambda: outside.looks > 2)
-    assert doorman.refuses() is not None
+    assert doorman.knock() is not None
 
     outside.view = View(2, 0)
-    until(lambda: doorman.refuses() is None)
+    until(lambda: doorman.knock() is None)
     # All before the next look.
     outside.view = View(0, 7)
     let_in = 0
-    while doorman.refuses() is None:
+    while doorman.knock() is None:
         doorman.let_in()
         let_in += 1
     assert let_in <= 2
@@ -171,7 +171,7 @@ def test_a_shut_door_opens_again_although_nobody_came_through_it() -> None:
     doorman = Doorman(outside, Lanes(4))
     outside.view = View(3, 0)
     doorman.refused(7)
-    until(lambda: outside.looks > 0 and doorman.refuses() is None)
+    until(lambda: outside.looks > 0 and doorman.knock() is None)
     assert doorman.is_careful
 
 
@@ -180,10 +180,10 @@ def test_a_doorman_who_cannot_look_turns_nobody_away() -> None:
     doorman = Doorman(outside, Lanes(4))
     doorman.refused(2)
     doorman.let_in()
-    until(lambda: doorman.refuses() is None)
+    until(lambda: doorman.knock() is None)
     for _ in range(50):
         doorman.let_in()
-    assert doorman.refuses() is None
+    assert doorman.knock() is None
 
 
 def behind(lanes: Lanes, number: int) -> list[threading.Thread]:
@@ -205,14 +205,14 @@ def test_a_queue_before_the_lanes_is_short_where_places_are_rare_and_has_time_wh
     doorman = Doorman(Outside(), lanes)
     lanes.enter()
     waiting = behind(lanes, 3)
-    assert doorman.refuses() is None
+    assert doorman.knock() is None
     doorman.refused(2)
-    refused = doorman.refuses(may_be_known=True)
+    refused = doorman.knock(may_be_known=True)
     assert refused is not None and refused.reason == "web"
     lanes.leave()
     for thread in waiting:
         thread.join(5)
-    assert doorman.refuses(may_be_known=True) is None
+    assert doorman.knock(may_be_known=True) is None
 
 
 def test_who_was_overrun_stays_careful_when_the_queue_has_become_short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,11 +221,11 @@ def test_who_was_overrun_stays_careful_when_the_queue_has_become_short(monkeypat
     doorman = Doorman(Outside(), lanes)
     lanes.enter()
     waiting = behind(lanes, 20)
-    assert doorman.refuses() is None and not doorman.is_careful, "a burst has its time"
-    until(lambda: doorman.refuses() is not None)
+    assert doorman.knock() is None and not doorman.is_careful, "a burst has its time"
+    until(lambda: doorman.knock() is not None)
     assert doorman.is_careful
     lanes.leave()
     for thread in waiting:
         thread.join(5)
-    assert doorman.refuses() is None
+    assert doorman.knock() is None
     assert doorman.is_careful, "what still comes too fast gets no other burst's time"
