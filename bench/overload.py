@@ -87,6 +87,12 @@ def cpu_by_process(up: int) -> Counter[str]:
     return spent
 
 
+def an_answer(spent: Counter[str], seen: Seen) -> dict[str, float]:
+    """What was spent, refusals too, in ms for each answer."""
+    answers = len(seen.times.get(200, [])) or 1
+    return {name: round(seconds * 1000 / answers, 1) for name, seconds in spent.items() if seconds >= 0.1}
+
+
 def descendants(root: int) -> set[int]:
     """A process and all that it has started."""
     parents = {}
@@ -182,7 +188,9 @@ async def measure(port: int, key: str, up: int, options: argparse.Namespace) -> 
         if rate < best:
             break
         best, at = rate, clients
-    _, peak_before = await closed_loop(client, at, options.seconds / 2)
+    before_cpu = cpu_by_process(up)
+    at_peak, peak_before = await closed_loop(client, at, options.seconds / 2)
+    peak_cpu = cpu_by_process(up) - before_cpu
     await asyncio.sleep(5)
     before_cpu = cpu_by_process(up)
     seen, sent, answered = await open_loop(client, 3 * max(best, peak_before), options.seconds)
@@ -206,7 +214,7 @@ async def measure(port: int, key: str, up: int, options: argparse.Namespace) -> 
         "before_p50_ms": round(statistics.median(before.times[200]) * 1000),
         "after_p50_ms": round(statistics.median(after.times[200]) * 1000) if 200 in after.times else None,
         "sheds": sheds(port),
-        "cpu_s": {name: round(seconds, 1) for name, seconds in cpu.items()},
+        "cpu_ms_an_answer": {"peak": an_answer(peak_cpu, at_peak), "flood": an_answer(cpu, seen)},
         "load_of_machine": os.getloadavg()[0],
     }
 
