@@ -138,6 +138,22 @@ def test_what_changes_meanwhile_takes_no_button_from_under_a_finger(
     expect(sue.page.locator("#talk .msg.visitor .bubble").last).to_have_text("Hello?")
 
 
+def test_who_goes_by_keys_stays_where_they_are_when_something_changes(
+    desks: Callable[[str], Desk], visit: Visit, page_at: Callable[..., str]
+) -> None:
+    visit.go(page_at()).open().asked("I go by keys", "You said: I go by keys")
+    sue = desks("sue@acme.example").open("I go by keys")
+    button = sue.page.get_by_role("button", name="Make a ticket")
+    button.focus()
+    was = button.element_handle()
+
+    visit.asked("Hello?", "You said: Hello?")
+    expect(sue.page.locator("#talk .msg.agent .bubble").last).to_have_text("You said: Hello?")
+
+    expect(button).to_be_focused()
+    assert was is not None and not was.evaluate("button => button.isConnected"), "it is another one than before"
+
+
 def test_replies_that_come_late_are_not_offered_for_other_words(
     desks: Callable[[str], Desk], visit: Visit, page_at: Callable[..., str]
 ) -> None:

@@ -17,16 +17,15 @@
 
   // What lies under a pressed button stays until that was let go: pressed here and let go there is no click.
   let press = null;
-  const letGo = () => { press?.end(); press = null; };
   root.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    letGo();
+    press?.end();
     const now = press = {};
     now.over = new Promise((end) => { now.end = end; });
     setTimeout(now.end, PRESS_SECONDS * 1000);
   }, true);
   // Behind the click, which comes after these.
-  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(letGo), true);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { if (press) setTimeout(press.end); }, true);
 
   async function read(name, address, put) {
     // One at a time; what is asked for meanwhile is read once more behind it.
@@ -85,7 +84,7 @@
     old.replaceChildren(...now.childNodes);
     old.scrollTop = scrolled;
     // Who goes by keys goes on from where they were.
-    if (held) [...old.querySelectorAll(held.localName)].find((one) => one.textContent === held.textContent && one.name === held.name)?.focus();
+    if (held) [...old.querySelectorAll(held.localName)].find((one) => one.textContent === held.textContent && one.name === held.name)?.focus({ preventScroll: true });
     localise(old);
   }
 
