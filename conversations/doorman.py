@@ -91,6 +91,11 @@ class Doorman:
         """Whether who is let in now is counted, so that a place will be there."""
         return time.monotonic() < self._careful_until
 
+    @property
+    def held(self) -> int:
+        """How many requests hold a thread, or may, until their answers are there."""
+        return self._held
+
     def refused(self, retry_after: int) -> None:
         """Somebody was let in and found no place."""
         self._shut(retry_after)
