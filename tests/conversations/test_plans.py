@@ -75,6 +75,7 @@ def _scans(statement: str) -> list[dict[str, Any]]:
             cursor.execute("SELECT pg_clear_relation_stats('public', %s)", [table])
         # So that only the choice between indexes is left.
         cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
         cursor.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + _numbered(statement))
         [(plan,)] = cursor.fetchall()
     scans = [node for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") in GROWING and "Scan" in _kind(node)]
