@@ -116,6 +116,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "halo.logs.AccessLog",
     "django.middleware.common.CommonMiddleware",
+    # Behind it is what only pages need.
+    "halo.api.middleware.ShortWay",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,11 +1,17 @@
-"""The outermost layer: request ids everywhere; outside the staff's pages every failure is JSON; CORS on the SDK."""
+"""The outermost layer: request ids everywhere; outside the staff's pages every failure is JSON; CORS on the SDK.
+
+And where visitors' requests leave the way of the staff's.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import cast
 
 import structlog
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -17,6 +23,7 @@ SDK_PREFIX = "/api/sdk/"
 STAFF_PREFIXES = ("/admin/", "/inbox/", "/transcripts/", "/analytics/")
 ALLOW_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, X-Session-Id, X-User-Token"
 EXPOSE_HEADERS = "X-Session-Id, X-Agent-Id, X-Turn-Id, X-Request-Id, Retry-After"
+_View = Callable[[HttpRequest], HttpResponseBase]
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 
 
@@ -61,7 +68,7 @@ class ApiBoundary:
             if "Cookie" in response.get("Vary", ""):
                 del response["Vary"]
             for name, value in sdk_headers(request_id).items():
-                response[name] = value
+                response.headers.setdefault(name, value)
         return response
 
 
@@ -71,7 +78,29 @@ def sdk_headers(request_id: str) -> dict[str, str]:
         "X-Request-Id": request_id,
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Expose-Headers": EXPOSE_HEADERS,
+        # SECURITY: none of it is a page, whatever somebody makes a browser open.
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "X-Frame-Options": "DENY",
     }
+
+
+class _Views(BaseHandler):
+    """Django's own way to a view with no middleware before it."""
+
+    _view_middleware = _template_response_middleware = _exception_middleware = ()
+
+
+class ShortWay:
+    """Sends visitors' requests straight to their views: what is behind it is for pages, cookies, forms and log-ins."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        self.view = cast(_View, convert_exception_to_response(_Views()._get_response))  # type: ignore[attr-defined]
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(SDK_PREFIX):
+            return self.view(request)
+        return self.get_response(request)
 
 
 def request_id_of(request: HttpRequest) -> str:
