@@ -35,7 +35,7 @@ from conversations.loading import Reading, read
 from conversations.models import Turn
 from conversations.outlet import TapeOutlet
 from conversations.performing import LiveHands
-from conversations.recording import Overtaken, Reply, settle
+from conversations.recording import Overtaken, Reply, Settled, settle
 from conversations.thinking import Case, Progress, milliseconds_since, think
 from conversations.turns import Claim, Spent
 from halo import metrics, wire
@@ -248,7 +248,7 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
     counted = dataclasses.replace(reply, spent=_spent(reading, progress), language=language)
     trace = _persist(lambda: tracing.trace_of(reading, progress))
 
-    def write() -> bool:
+    def write() -> Settled:
         heeded = reading.whispers if reply.outcome == Turn.Outcome.ANSWERED and not reply.error_code else []
         if not progress.effects and handover is None and not heeded:
             return settle(reading.turn, counted, held=held, trace=trace)
@@ -260,16 +260,16 @@ def _record(reading: Reading, held: Claim, progress: Progress, reply: Reply, han
                 actions=done.actions,
                 explanation={**reply.explanation, **done.why},
             )
-            more_was_said = settle(reading.turn, final, held=held, trace=trace)
+            settled = settle(reading.turn, final, held=held, trace=trace)
             effects.heed(reading.turn, heeded)
-            return more_was_said
+            return settled
 
-    more_was_said = _persist(write)
+    settled = _persist(write)
     log.info("turn_answered", outcome=reply.outcome, answer_type=reply.answer_type, confidence=reply.confidence)
     measuring.count_answer(reply.outcome, seconds=held.waited + milliseconds_since(progress.began) / 1000)
     merged = held.merged if reply.covers else ()
     measuring.count_merged(len(merged))
-    ending.announce_held(held, merged=merged, was_last=not more_was_said)
+    ending.announce_held(held, merged=merged, was_last=not settled.more_was_said, response=settled.response)
     if effects.needs_outbox(progress, handover):
         bell.ring_outbox()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -101,8 +101,15 @@ class Overtaken(Exception):
     """The claim holds no more: somebody took over, or ended the turn; the transaction around must roll back."""
 
 
-def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTrace | None = None) -> bool:
-    """Ends `turn` with `reply` and stores its `trace`; True where more was said in the conversation since.
+class Settled(NamedTuple):
+    """Whether more was said in the conversation since, and the turn's response as it is stored: JSON, in ASCII."""
+
+    more_was_said: bool
+    response: str
+
+
+def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTrace | None = None) -> Settled:
+    """Ends `turn` with `reply` and stores its `trace`.
 
     All or nothing by itself, and may be part of a transaction. With `held` it raises Overtaken unless the conversation
     is in the epoch of that claim and the claim still stands; without, unless the turn is in flight. With it, what was
@@ -110,16 +117,17 @@ def settle(turn: Turn, reply: Reply, *, held: Claim | None = None, trace: TurnTr
     """
     message_id = uuid7()
     response = _response(turn, reply, message_id)
+    written = json.dumps(response)
     if held is None or turn.covers_to is None:
-        return _settle(turn, reply, held, trace, message_id, response, covers_to=None)
+        return Settled(_settle(turn, reply, held, trace, message_id, written, covers_to=None), written)
     with transaction.atomic():
         covers_to = turn.covers_to if reply.covers else None
-        more_was_said = _settle(turn, reply, held, trace, message_id, response, covers_to=covers_to)
+        more_was_said = _settle(turn, reply, held, trace, message_id, written, covers_to=covers_to)
         if covers_to is None:
             bursts.free(turn.pk)
         else:
             bursts.finish(turn, outcome=reply.outcome, response=response, error_code=reply.error_code)
-    return more_was_said
+    return Settled(more_was_said, written)
 
 
 def _settle(
@@ -128,11 +136,11 @@ def _settle(
     held: Claim | None,
     trace: TurnTrace | None,
     message_id: uuid.UUID,
-    response: dict[str, Any],
+    response: str,
     *,
     covers_to: int | None,
 ) -> bool:
-    """The one statement."""
+    """The one statement; whether more was said."""
     spent = reply.spent
     kept = None if trace is None else (trace.prompt, trace.passages, trace.timings, trace.model_calls)
     prompt, passages, timings, model_calls = (None,) * 4 if kept is None else map(json.dumps, kept)
@@ -152,7 +160,7 @@ def _settle(
             "author": reply.author.value,
             "text": reply.text,
             "citations": json.dumps(reply.citations),
-            "response": json.dumps(response),
+            "response": response,
             "covers_to": covers_to,
             "confidence": reply.confidence,
             "confidence_inputs": json.dumps(reply.confidence_inputs),

@@ -32,10 +32,14 @@ from sessions.visitors import Visit
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A turn that the client may wait for; `fresh` where this request has just put it into the queue."""
+    """A turn that the client may wait for; `fresh` where this request has just put it into the queue.
+
+    `session_id` is its session's where it is fresh.
+    """
 
     turn_id: uuid.UUID
     fresh: bool
+    session_id: str = ""
 
 
 class _TwinWasFirst(Exception):
@@ -75,7 +79,7 @@ def accept(
     limits = _limits(arrival, for_key, address=address, reopening=known is not None)
     throttling.take(limits)
     turn_id = known or uuid7()
-    queued = False
+    session_id, keeps_place = "", False
     try:
         admission.enter(turn_id, org=org)
     except HaloError:
@@ -84,22 +88,22 @@ def accept(
     try:
         # A session that cannot be continued is found out inside the transaction; its limit is network, so outside.
         try:
-            queued = _accept(arrival, turn_id, reopening=known is not None, may_start=not request.session_id)
+            session_id = _accept(arrival, turn_id, reopening=known is not None, may_start=not request.session_id)
         except visitors.NewSessionNeeded:
             throttling.take([throttling.bucket("new", f"{org.pk}:{address}")])
-            queued = _accept(arrival, turn_id, reopening=known is not None, may_start=True)
+            session_id = _accept(arrival, turn_id, reopening=known is not None, may_start=True)
     except _TwinWasFirst:
         joined = _find(arrival)
         # The twin's key ran out in this very instant: the client's retry begins anew.
         if joined is None:
             raise Unavailable from None
         # Where it was reopened by the twin, the place is the twin's too.
-        queued = joined == turn_id
+        keeps_place = joined == turn_id
         return Accepted(joined, fresh=False)
     finally:
-        if not queued:
+        if not (session_id or keeps_place):
             admission.leave(turn_id, org_id=org.pk)
-    return Accepted(turn_id, fresh=queued)
+    return Accepted(turn_id, fresh=bool(session_id), session_id=session_id)
 
 
 def _find(arrival: Arrival) -> uuid.UUID | None:
@@ -133,17 +137,17 @@ def _limits(
     ]
 
 
-def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> bool:
-    """Writes it all down and tells the workers; True where the turn waits for an answer."""
+def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start: bool) -> str:
+    """Writes it all down and tells the workers; the session's id where the turn waits for an answer, else nothing."""
     with transaction.atomic() if reopening or _takes_several(arrival) else contextlib.nullcontext():
         if arrival.key and not reopening and not _reserve(arrival, turn_id):
             raise _TwinWasFirst
         if reopening:
-            queued = _reopen(arrival, turn_id)
+            session_id = _reopen(arrival, turn_id)
         else:
-            queued = _store(arrival, turn_id, may_start=may_start)
+            session_id = _store(arrival, turn_id, may_start=may_start)
     # After the commit, so that whoever hears the bell finds the row.
-    if queued:
+    if session_id:
         if reopening:
             tape.forget(turn_id)
         if arrival.listening:
@@ -155,7 +159,7 @@ def _accept(arrival: Arrival, turn_id: uuid.UUID, *, reopening: bool, may_start:
             # Others may be waiting for the turn that has just gone to a teammate.
             tape.append(turn_id, attempt=0, kind="done")
         bell.ring_outbox()
-    return queued
+    return session_id
 
 
 def _takes_several(arrival: Arrival) -> bool:
@@ -174,8 +178,8 @@ def _reserve(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     )
 
 
-def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
-    """Writes session, conversation, turn and message; True where the turn waits for an answer."""
+def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> str:
+    """Writes session, conversation, turn and message; as `_accept`."""
     request = arrival.request
     visit = visitors.enter(
         org=arrival.org,
@@ -190,13 +194,13 @@ def _store(arrival: Arrival, turn_id: uuid.UUID, *, may_start: bool) -> bool:
     facts = facts_about(arrival, visit) if arrival.agent.rules else None
     rule = routing.first_match(arrival.agent.rules, facts) if facts is not None else None
     if rule is None and stored.taken_over_by_id is None:
-        return True
+        return visit.session.session_id
     turn = stored.turn(arrival, visit, turn_id)
     if rule is None or facts is None or stored.taken_over_by_id is not None:
         leave_to_teammate(turn, arrival.agent.config.takeover_text)
     else:
         _route(arrival, visit, turn, rule, facts)
-    return False
+    return ""
 
 
 def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts: Facts) -> None:
@@ -235,8 +239,8 @@ def _route(arrival: Arrival, visit: Visit, turn: Turn, rule: routing.Rule, facts
     settle_at_once(turn, reply)
 
 
-def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
-    """Puts the key's failed turn back into the queue, in the session its owner continues; True where it waits."""
+def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> str:
+    """Puts the key's failed turn back into the queue, in the session its owner continues; as `_accept`."""
     turn = Turn.objects.for_org(arrival.org).select_related("conversation__session", "agent_version").get(pk=turn_id)
     visit = visitors.enter(
         org=arrival.org,
@@ -261,5 +265,5 @@ def _reopen(arrival: Arrival, turn_id: uuid.UUID) -> bool:
     turn.conversation, turn.seq = conversation, conversation.seq
     if room.taken_over_by_id is not None:
         leave_to_teammate(turn, catalog.config_of(turn.agent_version_id).takeover_text)
-        return False
-    return True
+        return ""
+    return visit.session.session_id

@@ -60,18 +60,21 @@ def events(
     *,
     org: Organization,
     fresh: bool,
+    session_id: str = "",
     after: Position | None = None,
     live: bool = True,
     along: bool = True,
 ) -> Iterator[Event]:
     """The events behind `after`, each as soon as it is there; ends with `done` or `error`.
 
-    With `live` False the text comes in the end only, when nothing can take it back any more; with `along` False that of
-    an answer which is first of all another turn's.
+    `session_id` as for `waiting.follow`. With `live` False the text comes in the end only, when nothing can take it
+    back any more; with `along` False that of an answer which is first of all another turn's.
     """
     at = after or Position()
     yield Event("status", {"state": "queued" if fresh else "thinking"}, at)
-    following = waiting.follow(turn_id, org=org, fresh=fresh, along=along, sign_seconds=SIGN_SECONDS)
+    following = waiting.follow(
+        turn_id, org=org, fresh=fresh, session_id=session_id, along=along, sign_seconds=SIGN_SECONDS
+    )
     while True:
         try:
             entries = next(following)

@@ -1,8 +1,8 @@
 """The wire of a turn: one Redis stream, written by whoever answers, read by any number of waiters.
 
 Entries are `status` and `delta` while the answer comes to be, `merged` where it comes to be on another turn's tape,
-`done` when it has ended, and `look` where the row is to be looked at whatever was told. It is a convenience with a
-limited life: the turn's row is the truth, and losing a tape loses nothing.
+`done` when it has ended, with its response where there is one, and `look` where the row is to be looked at whatever was
+told. It is a convenience with a limited life: the turn's row is the truth, and losing a tape loses nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 from halo import wire
 
 LIFETIME_SECONDS = 600
+# Who follows the turn reads its end at once, and who comes later the row.
+ENDED_SECONDS = 60
 MAX_ENTRIES = 5000
 START = "0"
 
@@ -55,6 +57,13 @@ def add(pipe: Any, turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[st
     """Puts the writing of one entry into a pipeline of redis-py's."""
     pipe.xadd(key_of(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True)
     pipe.expire(key_of(turn_id), LIFETIME_SECONDS)
+
+
+def end(pipe: Any, turn_id: uuid.UUID, *, attempt: int, response: str = "") -> None:
+    """Puts the writing of `done` into a pipeline of redis-py's; `response` is JSON in ASCII, as it is stored."""
+    data = f'{{"response": {response}}}' if response else "{}"
+    pipe.xadd(key_of(turn_id), {"attempt": attempt, "kind": "done", "data": data}, maxlen=MAX_ENTRIES, approximate=True)
+    pipe.expire(key_of(turn_id), ENDED_SECONDS)
 
 
 def forget(turn_id: uuid.UUID) -> None:

@@ -64,9 +64,12 @@ class Seen:
     merged_into: uuid.UUID | None
 
 
-def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str, Any]:
-    """The response of the turn once it has ended; raises the HaloError that its failure is rendered with."""
-    following = follow(turn_id, org=org, fresh=fresh)
+def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool, session_id: str = "") -> dict[str, Any]:
+    """The response of the turn once it has ended; raises the HaloError that its failure is rendered with.
+
+    `session_id`: the turn's, where it is known.
+    """
+    following = follow(turn_id, org=org, fresh=fresh, session_id=session_id)
     while True:
         try:
             next(following)
@@ -75,20 +78,31 @@ def wait_for(turn_id: uuid.UUID, *, org: Organization, fresh: bool) -> dict[str,
 
 
 def follow(
-    turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool = False, sign_seconds: float = WAIT_SECONDS
+    turn_id: uuid.UUID,
+    *,
+    org: Organization,
+    fresh: bool,
+    session_id: str = "",
+    along: bool = False,
+    sign_seconds: float = WAIT_SECONDS,
 ) -> Generator[list[Entry], None, Seen]:
-    """What comes on the turn's tape, from its beginning, until the turn has ended; then its row is returned.
+    """What comes on the turn's tape, from its beginning, until the turn has ended; then how it ended is returned.
 
-    With `along`, while it is answered together with another turn, what comes on that one's tape instead. No connection
-    to the database is held while it waits. An empty list says that it has waited for `sign_seconds`. Raises
-    ModelTimeout when a request has been held for as long as any is.
+    That is read in its row, or where `session_id` is known on the tape, if the end tells it there. With `along`, while
+    it is answered together with another turn, what comes on that one's tape instead. No connection to the database is
+    held while it waits. An empty list says that it has waited for `sign_seconds`. Raises ModelTimeout when a request
+    has been held for as long as any is.
     """
     with _lookout.waiting_for(turn_id):
-        return (yield from _follow(turn_id, org=org, fresh=fresh, along=along, sign_seconds=sign_seconds))
+        return (
+            yield from _follow(
+                turn_id, org=org, fresh=fresh, session_id=session_id, along=along, sign_seconds=sign_seconds
+            )
+        )
 
 
 def _follow(
-    turn_id: uuid.UUID, *, org: Organization, fresh: bool, along: bool, sign_seconds: float
+    turn_id: uuid.UUID, *, org: Organization, fresh: bool, session_id: str, along: bool, sign_seconds: float
 ) -> Generator[list[Entry], None, Seen]:
     ends_at = time.monotonic() + WAIT_SECONDS
     # How far each tape was read.
@@ -114,10 +128,27 @@ def _follow(
         if entries:
             offsets[source] = entries[-1].offset
         yield entries
+        told = entries[-1].data.get("response") if entries and entries[-1].kind == "done" else None
+        if told is not None and session_id and source == turn_id:
+            return _told(turn_id, told, session_id=session_id)
         if any(entry.kind in ("done", "look") or (along and entry.kind == "merged") for entry in entries):
             row = _look_while_database_restarts(org, turn_id, ends_at=ends_at)
     release_connection()
     return row
+
+
+def _told(turn_id: uuid.UUID, response: dict[str, Any], *, session_id: str) -> Seen:
+    """What the row of a turn says whose end was told after the commit, with what was stored: nothing changes it."""
+    return Seen(
+        turn_id=turn_id,
+        status=Turn.Status.DONE,
+        response=response,
+        error_code="",
+        session_id=session_id,
+        is_overdue=False,
+        is_stuck=False,
+        merged_into=None,
+    )
 
 
 def _look_while_database_restarts(org: Organization, turn_id: uuid.UUID, *, ends_at: float) -> Seen:

@@ -96,7 +96,8 @@ class ChatView(_Chat):
     )
     def post(self, request: Request) -> Response:
         org, accepted = self.accepted(request)
-        return Response(waiting.wait_for(accepted.turn_id, org=org, fresh=accepted.fresh))
+        answer = waiting.wait_for(accepted.turn_id, org=org, fresh=accepted.fresh, session_id=accepted.session_id)
+        return Response(answer)
 
 
 class ChatStreamView(_Chat):
@@ -176,11 +177,15 @@ def _stream(
     after: streaming.Position | None = None,
 ) -> StreamingHttpResponse:
     headers = {"X-Session-Id": owned.session_id, "X-Agent-Id": str(owned.agent_id), "X-Turn-Id": str(owned.turn_id)}
+    # Only of a turn that this request has just put into the queue is it sure that it stays in its session.
+    session_id = owned.session_id if fresh else ""
     if _wants_events(request):
-        events = streaming.events(owned.turn_id, org=org, fresh=fresh, after=after)
+        events = streaming.events(owned.turn_id, org=org, fresh=fresh, session_id=session_id, after=after)
         return as_events(events, request_id=_request_id(request), headers=headers)
     # Text cannot be taken back, so of a turn that may begin anew it is sent when it is whole.
-    events = streaming.events(owned.turn_id, org=org, fresh=fresh, live=owned.keeps_text, along=False)
+    events = streaming.events(
+        owned.turn_id, org=org, fresh=fresh, session_id=session_id, live=owned.keeps_text, along=False
+    )
     return as_text(events, headers=headers)
 
 

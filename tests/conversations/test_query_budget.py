@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -74,10 +75,17 @@ def test_reading_an_answer(acme: Organization, cast: Cast, quiet: None) -> None:
     accepted = accept(cast)
     answering.answer(accepted.turn_id)
     with CaptureQueriesContext(connection) as queries:
-        waiting.wait_for(accepted.turn_id, org=acme, fresh=True)
+        read = waiting.wait_for(accepted.turn_id, org=acme, fresh=True)
 
     # 1 the turn with its session's id
     assert len(without_transactions(queries)) == 1
+
+    with CaptureQueriesContext(connection) as queries:
+        told = waiting.wait_for(accepted.turn_id, org=acme, fresh=True, session_id=accepted.session_id)
+
+    # The tape tells whoever knows the session.
+    assert len(queries) == 0
+    assert json.dumps(told) == json.dumps(read)
 
 
 def test_answering_a_turn(acme: Organization, cast: Cast, quiet: None, model: FakeModel, token: Any) -> None:
