@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 
@@ -54,17 +55,32 @@ def refuse_at_once(arrived: Callable[[], bytes]) -> tuple[int, bytes] | None:
     admission.shed(refused.reason)
     given = _GIVEN_ID.search(head)
     request_id = sane_id(given[1].decode("latin-1") if given else "")
-    answer = bare_response(503, request_id=request_id)
+    told, length = _refusal(refused.retry_after)
+    told = told.replace(_DATE, http_date()).replace(_SIZE, str(length + len(request_id))).replace(_ID, request_id)
+    return len(head) + len(end) + int(lengths[0]), told.encode("latin-1")
+
+
+# Stand-ins; a request's id has none of their brackets.
+_DATE, _SIZE, _ID = "<date>", "<length>", "<id>"
+
+
+@functools.cache
+def _refusal(retry_after: int) -> tuple[str, int]:
+    """A refusal as it is behind the door, with stand-ins, and how long its body is without the id.
+
+    Making each anew took 60 microseconds of Python instead of 23.
+    """
+    answer = bare_response(503, request_id=_ID)
     headers = {
-        "Date": http_date(),
+        "Date": _DATE,
         "Content-Type": answer["Content-Type"],
-        "Content-Length": str(len(answer.content)),
-        "Retry-After": str(refused.retry_after),
-        **sdk_headers(request_id),
+        "Content-Length": _SIZE,
+        "Retry-After": str(retry_after),
+        **sdk_headers(_ID),
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    told = f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("latin-1") + answer.content
-    return len(head) + len(end) + int(lengths[0]), told
+    body = answer.content.decode()
+    return f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n{body}", len(body) - len(_ID)
 
 
 class Door:

@@ -14,6 +14,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -53,9 +54,14 @@ class DeadlineSocket(socket.socket):
     deadline = 0.0
     in_body = False
     was_let_in = False
+    # What was read of a request before it got a thread.
+    arrived = b""
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """As usual; past the deadline SlowBody inside a body, and before it an end of file, as if the client left."""
+        if self.arrived:
+            taken, self.arrived = self.arrived[:size], self.arrived[size:]
+            return taken
         remaining = self.deadline - time.monotonic()
         if remaining > 0:
             self.settimeout(remaining)
@@ -75,19 +81,21 @@ class DeadlineSocket(socket.socket):
         except TimeoutError as error:
             raise BrokenPipeError(errno.EPIPE, "the client stopped reading") from error
 
-    def peek(self, size: int) -> bytes:
-        """What has arrived, without taking or waiting for it."""
-        return super().recv(size, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-
-    def take(self, size: int) -> None:
-        """Throws away what `peek` has shown."""
-        super().recv(size, socket.MSG_DONTWAIT)
+    def arrive(self, size: int) -> bytes:
+        """What has arrived, without waiting; `recv` gives it again."""
+        with suppress(BlockingIOError):
+            self.arrived += super().recv(size, socket.MSG_DONTWAIT)
+        return self.arrived
 
 
 class Connection(TConn):
     """One client; may be closed by the thread that served it, and then again by the main loop."""
 
     closed = False
+
+    def wait_for_data(self, timeout: float) -> bool:
+        """As usual; the socket itself does not tell of what was read already."""
+        return bool(self.sock.arrived) or bool(super().wait_for_data(timeout))
 
     def close(self, graceful: bool = False) -> None:
         if not self.closed:
@@ -100,9 +108,8 @@ class Connection(TConn):
 class DeadlineWorker(ThreadWorker):
     """See the module; `worker_class` of halo/gunicorn_conf.py."""
 
-    # Asked by the main loop before a request gets a thread, with what reads what has arrived of it and takes nothing:
-    # how many bytes the request is, and its whole answer; LET_IN or None where it is to be served as usual. Never
-    # waits.
+    # Asked by the main loop before a request gets a thread, with what reads what has arrived of it: how many bytes the
+    # request is, and its whole answer; LET_IN or None where it is to be served as usual. Never waits.
     at_once: Callable[[Callable[[], bytes]], tuple[int, bytes] | None] | None = None
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
@@ -128,17 +135,17 @@ class DeadlineWorker(ThreadWorker):
         self.keepalived_conns.append(conn)
 
     def answered(self, conn: Connection) -> bool:
-        """Whether what has arrived was answered at once, in the main loop."""
+        """Whether what has arrived was answered at once, in the main loop, and nothing is left of it."""
         conn.sock.was_let_in = False
         if self.at_once is None or not self.alive:
             return False
         try:
-            found = self.at_once(partial(conn.sock.peek, MOST_AT_ONCE))
+            found = self.at_once(partial(conn.sock.arrive, MOST_AT_ONCE))
             conn.sock.was_let_in = found == LET_IN
             if found is None or conn.sock.was_let_in:
                 return False
             size, answer = found
-            conn.sock.take(size)
+            conn.sock.arrived = conn.sock.arrived[size:]
             if conn.sock.send(answer, socket.MSG_DONTWAIT) < len(answer):
                 # It has sent many requests and read no answer; the thread that comes to it finds it closed.
                 conn.sock.shutdown(socket.SHUT_RDWR)
@@ -146,7 +153,8 @@ class DeadlineWorker(ThreadWorker):
         except OSError:
             # The client has gone, or will have: as above.
             return False
-        return True
+        # Where a second request came with it, no socket would tell of that again.
+        return not conn.sock.arrived
 
     def accept(self, listener: BaseSocket) -> bool:
         """Takes connections; False if there was none."""
