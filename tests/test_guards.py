@@ -184,3 +184,7 @@ def test_each_role_gets_what_the_table_says(cast: Cast, path: str, role: str) ->
         assert response.status_code == expected[role], (method, response.content[:200])
         if response.status_code >= 400:
             assert json.loads(response.content)["code"]
+        if path.startswith("api/sdk/"):
+            # No page, whoever makes a browser open it.
+            assert response["Content-Security-Policy"].startswith("default-src 'none'; ")
+            assert response["X-Frame-Options"] == "DENY" and not response.cookies
