@@ -31,6 +31,9 @@ SEND_SECONDS = 60.0
 LINGER_SECONDS = 2.0
 # What is answered in the main loop is no larger, body included.
 MOST_AT_ONCE = 16_384
+# After a round of the main loop that has answered something, what comes in so many seconds is left to come together: a
+# round costs more than the answers in it, as it takes the interpreter from the threads that serve the others.
+GATHER_SECONDS = 0.03
 # So many connections are taken at once; others are left to the other processes.
 MOST_ACCEPTED = 16
 # How long a stopping worker waits for connections that have not sent anything.
@@ -111,6 +114,14 @@ class DeadlineWorker(ThreadWorker):
     # Asked by the main loop before a request gets a thread, with what reads what has arrived of it: how many bytes the
     # request is, and its whole answer; LET_IN or None where it is to be served as usual. Never waits.
     at_once: Callable[[Callable[[], bytes]], tuple[int, bytes] | None] | None = None
+    # Whether this round of the main loop has answered anything.
+    has_answered = False
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        if self.has_answered:
+            self.has_answered = False
+            time.sleep(GATHER_SECONDS)
+        super().wait_for_and_dispatch_events(timeout)
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         if self.answered(conn):
@@ -145,6 +156,7 @@ class DeadlineWorker(ThreadWorker):
             if found is None or conn.sock.was_let_in:
                 return False
             size, answer = found
+            self.has_answered = True
             conn.sock.arrived = conn.sock.arrived[size:]
             if conn.sock.send(answer, socket.MSG_DONTWAIT) < len(answer):
                 # It has sent many requests and read no answer; the thread that comes to it finds it closed.
