@@ -14,6 +14,10 @@ from halo import demo_site, health, widget
 admin.autodiscover()
 
 urlpatterns = [
+    # What is asked for most: Django tries one after the other.
+    path("api/sdk/", include("conversations.api.urls")),
+    path("api/sdk/", include("sessions.api.urls")),
+    path("api/sdk/", include("agents.api.urls")),
     path("", health.front_door, name="front-door"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
@@ -23,9 +27,6 @@ urlpatterns = [
     path("demo/token", demo_site.token, name="demo-token"),
     path("analytics/", include("conversations.analytics.urls")),
     path("metrics", scraping.scrape, name="metrics"),
-    path("api/sdk/", include("agents.api.urls")),
-    path("api/sdk/", include("sessions.api.urls")),
-    path("api/sdk/", include("conversations.api.urls")),
     path("api/v1/", include("conversations.records.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
