@@ -85,9 +85,10 @@ class DeadlineSocket(socket.socket):
             raise BrokenPipeError(errno.EPIPE, "the client stopped reading") from error
 
     def arrive(self, size: int) -> bytes:
-        """What has arrived, without waiting; `recv` gives it again."""
-        with suppress(BlockingIOError):
-            self.arrived += super().recv(size, socket.MSG_DONTWAIT)
+        """What has arrived, without waiting and up to about `size`; `recv` gives it again."""
+        if len(self.arrived) < size:
+            with suppress(BlockingIOError):
+                self.arrived += super().recv(size, socket.MSG_DONTWAIT)
         return self.arrived
 
 
@@ -160,6 +161,7 @@ class DeadlineWorker(ThreadWorker):
             conn.sock.arrived = conn.sock.arrived[size:]
             if conn.sock.send(answer, socket.MSG_DONTWAIT) < len(answer):
                 # It has sent many requests and read no answer; the thread that comes to it finds it closed.
+                conn.sock.arrived = b""
                 conn.sock.shutdown(socket.SHUT_RDWR)
                 return False
         except OSError:
