@@ -30,6 +30,8 @@ _LONG_WAY = re.compile(
 )
 _LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _GIVEN_ID = re.compile(rb"\nx-request-id:[ \t]*([^\r\n]*)", re.IGNORECASE)
+# Stand-ins in a refusal; a request's id has none of their brackets.
+_DATE, _SIZE, _ID = "<date>", "<length>", "<id>"
 
 
 def refuse_at_once(arrived: Callable[[], bytes]) -> tuple[int, bytes] | None:
@@ -58,10 +60,6 @@ def refuse_at_once(arrived: Callable[[], bytes]) -> tuple[int, bytes] | None:
     told, length = _refusal(refused.retry_after)
     told = told.replace(_DATE, http_date()).replace(_SIZE, str(length + len(request_id))).replace(_ID, request_id)
     return len(head) + len(end) + int(lengths[0]), told.encode("latin-1")
-
-
-# Stand-ins; a request's id has none of their brackets.
-_DATE, _SIZE, _ID = "<date>", "<length>", "<id>"
 
 
 @functools.cache

@@ -32,14 +32,15 @@ from sessions.visitors import Visit
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A turn that the client may wait for; `fresh` where this request has just put it into the queue.
-
-    `session_id` is its session's where it is fresh.
-    """
+    """A turn that the client may wait for; with its session's id where this request has just put it into the queue."""
 
     turn_id: uuid.UUID
-    fresh: bool
     session_id: str = ""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether this request has put it there."""
+        return bool(self.session_id)
 
 
 class _TwinWasFirst(Exception):
@@ -75,7 +76,7 @@ def accept(
     if known is not None and replayed:
         # Replays and joins count against the key's limit only.
         throttling.take([for_key])
-        return Accepted(known, fresh=False)
+        return Accepted(known)
     limits = _limits(arrival, for_key, address=address, reopening=known is not None)
     throttling.take(limits)
     turn_id = known or uuid7()
@@ -99,11 +100,11 @@ def accept(
             raise Unavailable from None
         # Where it was reopened by the twin, the place is the twin's too.
         keeps_place = joined == turn_id
-        return Accepted(joined, fresh=False)
+        return Accepted(joined)
     finally:
         if not (session_id or keeps_place):
             admission.leave(turn_id, org_id=org.pk)
-    return Accepted(turn_id, fresh=bool(session_id), session_id=session_id)
+    return Accepted(turn_id, session_id)
 
 
 def _find(arrival: Arrival) -> uuid.UUID | None:

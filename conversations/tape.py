@@ -55,15 +55,18 @@ def append(turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] 
 
 def add(pipe: Any, turn_id: uuid.UUID, *, attempt: int, kind: str, data: dict[str, Any] | None = None) -> None:
     """Puts the writing of one entry into a pipeline of redis-py's."""
-    pipe.xadd(key_of(turn_id), _fields(attempt, kind, data), maxlen=MAX_ENTRIES, approximate=True)
-    pipe.expire(key_of(turn_id), LIFETIME_SECONDS)
+    _put(pipe, turn_id, _fields(attempt, kind, data), seconds=LIFETIME_SECONDS)
 
 
 def end(pipe: Any, turn_id: uuid.UUID, *, attempt: int, response: str = "") -> None:
     """Puts the writing of `done` into a pipeline of redis-py's; `response` is JSON in ASCII, as it is stored."""
     data = f'{{"response": {response}}}' if response else "{}"
-    pipe.xadd(key_of(turn_id), {"attempt": attempt, "kind": "done", "data": data}, maxlen=MAX_ENTRIES, approximate=True)
-    pipe.expire(key_of(turn_id), ENDED_SECONDS)
+    _put(pipe, turn_id, {"attempt": attempt, "kind": "done", "data": data}, seconds=ENDED_SECONDS)
+
+
+def _put(pipe: Any, turn_id: uuid.UUID, fields: Any, *, seconds: int) -> None:
+    pipe.xadd(key_of(turn_id), fields, maxlen=MAX_ENTRIES, approximate=True)
+    pipe.expire(key_of(turn_id), seconds)
 
 
 def forget(turn_id: uuid.UUID) -> None:
